@@ -1,0 +1,686 @@
+/*
+ * Stem: a LevelDB database whose modules each see a sub-database of their own.
+ *
+ * Keys are strings, values are typed MessagePack. This header is the whole public API and
+ * its reference; docs/format.md is the reference of what lies on the disk.
+ *
+ *     stem_db *db, *user;
+ *     stem_open(&db, "./app.db", NULL);
+ *     user = stem_sub(db, "users", "42");
+ *     stem_put(user, "name", "Ada");
+ *     stem_put(user, "logins", 7);
+ *     stem_close(user);
+ *     stem_close(db);
+ *
+ * Rules that hold everywhere unless a call says otherwise:
+ *
+ * Answers. Functions return an `int`: 0 is STEM_OK, a positive code is an answer
+ * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
+ * thread, what failed, where and why; success and answers leave it alone. A call that
+ * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so is
+ * the database. A NULL handle, key or output is STEM_EINVAL, except where NULL is allowed.
+ *
+ * Memory. What a call hands out is owned by the caller and released with the call named
+ * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
+ *
+ * Threads. A handle (stem_db) may be used from any number of threads at once. An iterator, a
+ * cursor and a value belong to one thread at a time. Closing a handle while another thread
+ * is inside a call on it is undefined, as with free().
+ *
+ * Caveats, which no library over LevelDB can lift:
+ * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
+ * - A table file cut short by somebody else while it is mapped raises SIGBUS.
+ * - A log or MANIFEST cut short by damage is taken for a crash: the database opens in an
+ *   earlier state, without an error. Damage to tables and to CURRENT is always reported.
+ * - After a failed table write (a full disk, no descriptors left) LevelDB must be reopened;
+ *   Stem does so by itself at the next commit, but not while an iterator or a snapshot is
+ *   open: until those are closed commits go on failing with STEM_EIO.
+ */
+#ifndef STEM_H
+#define STEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+#include <complex>
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define STEM_API __attribute__((visibility("default")))
+#else
+#define STEM_API
+#endif
+
+#define STEM_VERSION_MAJOR 0
+#define STEM_VERSION_MINOR 1
+#define STEM_VERSION_PATCH 0
+
+/* The version of the library in use, such as "0.1.0"; static. */
+STEM_API const char *stem_version(void);
+
+/* ---- Errors ------------------------------------------------------------------------- */
+
+enum stem_code {
+    STEM_OK = 0,
+
+    /* Answers. */
+    STEM_NOTFOUND = 1, /* no such key, or no such database */
+    STEM_EXISTS = 2,   /* it is there already */
+    STEM_CONFLICT =
+        3, /* an expectation of the commit did not hold; nothing was changed */
+
+    /* Failures. */
+    STEM_EINVAL = -1,   /* an argument that can never be right */
+    STEM_ETYPE = -2,    /* the value is of another kind than the one asked for */
+    STEM_ERANGE = -3,   /* the value does not fit what was asked for */
+    STEM_ENOMEM = -4,   /* no memory */
+    STEM_EIO = -5,      /* the operating system or the engine failed to read or write */
+    STEM_ECORRUPT = -6, /* stored bytes are damaged */
+    STEM_ELOCKED =
+        -7, /* another process, or another copy of Stem, has the database open */
+    STEM_EREADONLY = -8, /* a write through a handle that only reads */
+    STEM_EFORMAT = -9,   /* not a Stem database, or one of a newer format */
+    STEM_ENOTSUP = -10,  /* this build, engine or system cannot do it */
+    STEM_EFORK = -11,    /* a handle inherited through fork(); open anew, after exec */
+    STEM_EGONE = -12,    /* the snapshot or iterator no longer exists at the engine */
+    STEM_EUNKNOWN = -13  /* written, but whether it reached the disk is not known */
+};
+
+/* The name of a code ("STEM_NOTFOUND"), or "unknown code"; static. */
+STEM_API const char *stem_strerror(int code);
+
+/* The code and the text of this thread's last failure: 0 and "" before the first. The text
+ * names the operation, the path in text form and the cause, and stays valid until the next
+ * failure in this thread. The `_or` reads set the code at every call, STEM_OK included. */
+STEM_API int stem_errcode(void);
+STEM_API const char *stem_errmsg(void);
+
+/* Releases a buffer that Stem handed out (with free()); NULL is nothing. */
+STEM_API void stem_free(void *buffer);
+
+/* ---- Paths -------------------------------------------------------------------------- */
+
+/* A key is a path: components, each a non-empty string of bytes without NUL. Every `key`
+ * argument is one component, literal, never parsed: '/' is an ordinary byte in it. */
+enum {
+    STEM_COMPONENT_MAX = 4096, /* bytes in one component */
+    STEM_PATH_MAX = 65536 /* stored bytes of a whole path: components and separators */
+};
+
+/* The text form of a path, for people and logs: "users/42/name". Within a component '/' is
+ * written "\/", a backslash "\\"; bytes below 0x20, 0x7F, U+0080 to U+009F and bytes that are
+ * not valid UTF-8 are written "\xHH"; everything else stands for itself. No components give
+ * "". The result is owned: stem_free. STEM_EINVAL for an empty or NULL name, or one or a path
+ * over the limits. */
+STEM_API char *stem_path_format(const char *const *names, size_t n);
+
+/* Reads the text form back: an array of `*n` names in one owned buffer, released as a whole
+ * with stem_free; "" gives no names. "\xHH" is accepted for any byte but 00. STEM_EINVAL for
+ * empty components, a leading or trailing '/', an unknown escape, or over the limits. */
+STEM_API char **stem_path_parse(const char *text, size_t *n);
+
+/* ---- Values ------------------------------------------------------------------------- */
+
+enum stem_value_type {
+    STEM_NIL = 0,
+    STEM_BOOL,
+    STEM_INT,   /* every integer that fits int64_t */
+    STEM_UINT,  /* integers above INT64_MAX only */
+    STEM_FLOAT, /* 64-bit; NaN bits are kept */
+    STEM_STR,   /* bytes that should be UTF-8; not checked */
+    STEM_BIN,
+    STEM_TIME,
+    STEM_ARRAY, /* a dense block of numbers with an element type and a shape */
+    STEM_LIST,
+    STEM_MAP,
+    STEM_EXT /* an application's own type code and bytes */
+};
+
+/* Element types of numeric arrays; the numbers are those on the disk. */
+enum stem_dtype {
+    STEM_ANY = 0, /* for reads: whatever is there */
+    STEM_B8 = 1,  /* bool, one byte, 0 or 1 */
+    STEM_I8,
+    STEM_U8,
+    STEM_I16,
+    STEM_U16,
+    STEM_I32,
+    STEM_U32,
+    STEM_I64,
+    STEM_U64,
+    STEM_F16,  /* IEEE 754 binary16 as a raw uint16_t */
+    STEM_BF16, /* bfloat16 as a raw uint16_t */
+    STEM_F32,
+    STEM_F64,
+    STEM_C64, /* two f32: real, imaginary */
+    STEM_C128 /* two f64 */
+};
+
+enum {
+    STEM_VALUE_MAX = 1 << 30, /* bytes of one encoded value */
+    STEM_DEPTH_MAX = 128,     /* nesting of lists and maps */
+    STEM_NDIM_MAX = 32,       /* dimensions of an array */
+    STEM_EXT_CODE_MAX = 63 /* the last EXT code an application may put; the first is 0 */
+};
+
+/* "int", "array", ...; "f32", "bool", ...; static, "unknown" for what is none. */
+STEM_API const char *stem_type_name(int type);
+STEM_API const char *stem_dtype_name(int dtype);
+/* The element type of that name, or STEM_ANY when there is none. */
+STEM_API int stem_dtype_named(const char *name);
+/* Bytes of one element, or 0 when `dtype` is no element type. */
+STEM_API size_t stem_dtype_size(int dtype);
+
+typedef struct stem_bytes {
+    const void *data;
+    size_t len;
+} stem_bytes;
+
+/* A string; reads end it with a NUL that `len` does not count. */
+typedef struct stem_string {
+    const char *data;
+    size_t len;
+} stem_string;
+
+/* A moment: seconds since 1970-01-01T00:00:00Z, and nanoseconds from 0 to 999,999,999. */
+typedef struct stem_timestamp {
+    int64_t seconds;
+    uint32_t nanoseconds;
+} stem_timestamp;
+
+/* An array, row-major and little-endian. `data` is aligned for its elements. */
+typedef struct stem_array_view {
+    const void *data;
+    const uint64_t
+        *shape;     /* `ndim` extents; NULL only as stem_vec makes it: one, `count` */
+    uint64_t count; /* elements in all, the product of the shape */
+    int dtype;      /* enum stem_dtype */
+    int ndim;       /* 1 to STEM_NDIM_MAX */
+} stem_array_view;
+
+/* A list or a map in MessagePack's own bytes; walk it with a stem_cursor. */
+typedef struct stem_packed_view {
+    const void *data;
+    size_t len;
+    uint32_t count; /* elements of a list, pairs of a map */
+} stem_packed_view;
+
+typedef struct stem_ext_view {
+    const void *data;
+    size_t len;
+    int code; /* 0 to 63 are the application's; reads give -128 to 127 */
+} stem_ext_view;
+
+/* The one variant type. Built by the constructors below it borrows what it points to, which
+ * must live until the call that takes it returns; filled by a read it owns one buffer, and
+ * stem_value_free releases it. Reads never free what was in it before. A copy of the struct
+ * is an alias: free one of them. Zeroed, it is NIL. */
+typedef struct stem_value {
+    int type;     /* enum stem_value_type: which member of `as` holds */
+    int reserved; /* zero */
+    union {
+        bool boolean;
+        int64_t integer;    /* INT */
+        uint64_t unsigned_; /* UINT */
+        double real;        /* FLOAT */
+        stem_string str;
+        stem_bytes bin;
+        stem_timestamp time;
+        stem_array_view array;
+        stem_packed_view packed; /* LIST, MAP */
+        stem_ext_view ext;
+        uint64_t room[5];
+    } as;
+    void *owned; /* the buffer to free, or NULL when borrowed */
+} stem_value;
+
+/* Releases what a read put into the value and makes it NIL; nothing on a borrowed one but
+ * that, and nothing at all on NULL. */
+STEM_API void stem_value_free(stem_value *value);
+
+/* Constructors. None fails: what cannot be stored (a NULL with a length, a dtype that is
+ * none, ndim 0) is STEM_EINVAL when it is put. */
+STEM_API stem_value stem_nil(void);
+STEM_API stem_value stem_bool(bool x);
+STEM_API stem_value stem_int(int64_t x);
+STEM_API stem_value stem_uint(uint64_t x); /* INT when it fits */
+STEM_API stem_value stem_float(double x);
+STEM_API stem_value stem_str(const char *x); /* ended by NUL */
+STEM_API stem_value stem_strn(const char *x, size_t len);
+STEM_API stem_value stem_bin(const void *data, size_t len);
+STEM_API stem_value stem_time(int64_t seconds, uint32_t nanoseconds);
+/* A row-major array of `ndim` extents; `data` may be NULL when one of them is zero. */
+STEM_API stem_value stem_array(int dtype, const void *data, int ndim,
+                               const uint64_t *shape);
+/* One dimension of `n` elements. */
+STEM_API stem_value stem_array1(int dtype, const void *data, uint64_t n);
+/* One MessagePack object in `len` bytes, most often a list or a map packed by msgpack-c. It is
+ * checked when it is put, and stored in canonical form. */
+STEM_API stem_value stem_packed(const void *data, size_t len);
+STEM_API stem_value stem_ext(int code, const void *data, size_t len);
+
+/* What a typed read converts, on a value at hand. Nothing is ever lost: STEM_ETYPE for another
+ * kind, STEM_ERANGE for what does not fit, and `*out` is then unchanged.
+ *   int, uint  from INT and UINT in range, from FLOAT when integral, in range and not -0.0
+ *   float      from FLOAT, and from INT and UINT when exact
+ *   bool       from BOOL, and from INT 0 and 1 */
+STEM_API int stem_as_int(const stem_value *value, int64_t *out);
+STEM_API int stem_as_uint(const stem_value *value, uint64_t *out);
+STEM_API int stem_as_float(const stem_value *value, double *out);
+STEM_API int stem_as_bool(const stem_value *value, bool *out);
+/* An aligned ARRAY of element type `dtype` (STEM_ANY: any) in `*out`, released with
+ * stem_value_free: from an ARRAY (borrowed from it), or from the map that Python's
+ * msgpack-numpy writes (copied). STEM_ETYPE when it is neither or of another element type. */
+STEM_API int stem_as_array(const stem_value *value, int dtype, stem_value *out);
+
+/* The encoded form, as it is stored: one canonical MessagePack object in an owned buffer of
+ * `*len` bytes, NULL on failure. */
+STEM_API void *stem_encode(const stem_value *value, size_t *len);
+/* The value in `len` encoded bytes, which it borrows (an array that is not aligned there is
+ * copied: release every result with stem_value_free). STEM_ECORRUPT unless it is exactly one
+ * well-formed MessagePack object of at most STEM_DEPTH_MAX levels. */
+STEM_API int stem_decode(const void *data, size_t len, stem_value *out);
+
+/* Walks the elements of a LIST or the pairs of a MAP; containers inside are values of their
+ * own, walked by a cursor of their own. No allocation, but for arrays that must be copied.
+ *
+ *     stem_cursor c;
+ *     stem_value key, value;
+ *     for (stem_cursor_init(&c, &map); stem_cursor_next(&c, &key, &value);) ... */
+typedef struct stem_cursor {
+    const unsigned char *next, *end;
+    uint64_t left; /* values still to come; a pair counts two */
+    bool is_map;
+    int code; /* STEM_OK, or why the walk stopped early */
+    uint64_t reserved[2];
+} stem_cursor;
+
+/* Starts before the first element. STEM_ETYPE unless the value is a LIST or a MAP. */
+STEM_API int stem_cursor_init(stem_cursor *cursor, const stem_value *container);
+/* Steps to the next element: true with `*value` (and `*key` for a map; it may be NULL) filled,
+ * borrowed from the container; false at the end, or with cursor->code set when the bytes are
+ * damaged or an array could not be copied. Release values with stem_value_free when the
+ * container may hold arrays; on all others it is nothing. */
+STEM_API bool stem_cursor_next(stem_cursor *cursor, stem_value *key, stem_value *value);
+
+/* ---- Opening ------------------------------------------------------------------------ */
+
+/* The only handle that reads and writes. See stem_sub for what derives from it. */
+typedef struct stem_db stem_db;
+
+/* Zero is every default. Whole-database settings are those of the first open in a process: a
+ * later open of the same directory must give zero or the same, else STEM_EINVAL. */
+typedef struct stem_options {
+    /* Of the handle, and of all that derive from it. */
+    bool read_only; /* writes answer STEM_EREADONLY; implies must_exist */
+    bool sync; /* every commit survives a crash of the machine, not just of the process */
+
+    /* Of this open. */
+    bool must_exist; /* STEM_NOTFOUND when there is no database, and nothing is created */
+    bool must_be_new; /* STEM_EXISTS when there is one */
+
+    /* Of the whole database. docs/options.md has the measurements behind the defaults. */
+    bool no_compression;       /* store blocks as they are; default Snappy */
+    bool no_verify;            /* do not verify checksums on reads; default verify */
+    bool no_bloom;             /* no bloom filter */
+    int bloom_bits;            /* bits per key, 1 to 64; default 10 */
+    int max_open_files;        /* table files kept open, 74 to 50,000; default 1,000 */
+    size_t cache_bytes;        /* block cache, 64 KiB to 1 TiB; default 32 MiB */
+    size_t write_buffer_bytes; /* 64 KiB to 1 GiB; default 4 MiB */
+    size_t block_bytes;        /* 1 KiB to 4 MiB; default 4 KiB */
+
+    uint64_t reserved[12]; /* zero, else STEM_EINVAL */
+} stem_options;
+
+#ifndef __cplusplus
+/* stem_open(&db, "./app.db", STEM_OPTIONS(.sync = true)) */
+#define STEM_OPTIONS(...) (&(const stem_options){__VA_ARGS__})
+#endif
+
+/* Opens, and unless told otherwise makes, the database at `location`:
+ *   "./dir" or "leveldb:./dir"  a LevelDB in that directory, made when it is missing or empty
+ *   "mem:"                      a new one in memory-backed storage, gone at the last close
+ * `options` may be NULL. The directory open already in this process, by whatever name, gives
+ * another handle on the same engine.
+ *
+ * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has it open
+ * (nothing is touched); STEM_EFORMAT when the directory holds anything but a Stem database of
+ * this format (nothing is touched); STEM_ECORRUPT for a database whose CURRENT is gone or that
+ * LevelDB finds damaged; STEM_EIO for missing parents, no permission, a file in the way;
+ * STEM_EINVAL for bad options; STEM_EFORK in a process forked from one that had used LevelDB;
+ * STEM_ENOTSUP for a location this build has no engine for. */
+STEM_API int stem_open(stem_db **db, const char *location, const stem_options *options);
+
+/* Closes one handle; NULL is nothing. The engine closes with the last of all the handles,
+ * iterators and snapshots on it, in whatever order they are closed. The handle is gone unless
+ * the answer is a failure, which is returned only by the last close. */
+STEM_API int stem_close(stem_db *db);
+
+/* Removes the database at `location`: exactly the files that are LevelDB's and Stem's, and the
+ * directory if nothing else is left. STEM_NOTFOUND when nothing is there, STEM_EFORMAT when it
+ * is no Stem database, STEM_ELOCKED while it is open anywhere, this process included;
+ * When files of others keep the directory the database is gone all the same, and the answer is
+ * STEM_EXISTS: the one answer that sets stem_errmsg(), which names what is left. */
+STEM_API int stem_destroy(const char *location);
+
+/* ---- Handles ------------------------------------------------------------------------ */
+
+/* All of these give a new handle of the same kind, closed by its own stem_close in any order,
+ * at the cost of one small allocation and no I/O (a snapshot: two). They compose: a
+ * sub-database of a snapshot is frozen, one of a read-only handle is read-only. No call gives
+ * a parent. NULL on failure. */
+
+/* The sub-database under `names`, below this handle; no names give the same place again. It
+ * need not exist: a sub-database is there when it holds something. STEM_EINVAL for a NULL or
+ * empty name and for names and paths over the limits. */
+STEM_API stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n);
+/* The same place, writes refused with STEM_EREADONLY. */
+STEM_API stem_db *stem_read_only(stem_db *db);
+/* The same place as it is at this moment, read-only. While it is open LevelDB keeps what
+ * later writes replace. */
+STEM_API stem_db *stem_snapshot(stem_db *db);
+/* The same handle once more. */
+STEM_API stem_db *stem_dup(stem_db *db);
+
+#ifndef __cplusplus
+/* stem_sub(db, "users", "42") */
+#define stem_sub(db, ...)                                                                \
+    stem_sub_path((db), (const char *const[]){__VA_ARGS__},                              \
+                  sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
+#endif
+
+/* The path of the handle in text form, "" for the opened database; owned: stem_free. */
+STEM_API char *stem_path(stem_db *db);
+
+/* ---- Single keys -------------------------------------------------------------------- */
+
+/* Stores one value, atomically. Survives the process's death once answered, and with
+ * stem_options.sync the machine's. STEM_EINVAL for what cannot be a key or a value, and for
+ * values over STEM_VALUE_MAX; STEM_EREADONLY; STEM_EIO, with the cause, when it could not be
+ * written, and then it never will be. Only STEM_EUNKNOWN leaves that open: the value is
+ * written, the sync after it failed. */
+STEM_API int stem_put_value(stem_db *db, const char *key, stem_value value);
+
+/* Removes the key; STEM_OK whether or not it was there. Keys below it stay. */
+STEM_API int stem_del(stem_db *db, const char *key);
+
+/* STEM_OK when the key holds a value, STEM_NOTFOUND when not. Mind that STEM_OK is 0. */
+STEM_API int stem_has(stem_db *db, const char *key);
+
+/* Reads any value. At most one allocation; large values are not copied once more.
+ * STEM_NOTFOUND, STEM_ECORRUPT. Release with stem_value_free. */
+STEM_API int stem_get(stem_db *db, const char *key, stem_value *value);
+
+/* The type of the value (enum stem_value_type) in `*type`. */
+STEM_API int stem_type(stem_db *db, const char *key, int *type);
+
+/* Typed reads: as stem_get, then as stem_as_*. */
+STEM_API int stem_get_int(stem_db *db, const char *key, int64_t *out);
+STEM_API int stem_get_uint(stem_db *db, const char *key, uint64_t *out);
+STEM_API int stem_get_float(stem_db *db, const char *key, double *out);
+STEM_API int stem_get_bool(stem_db *db, const char *key, bool *out);
+STEM_API int stem_get_time(stem_db *db, const char *key, stem_timestamp *out);
+/* A STR only, ended by a NUL; owned: stem_free. `len` may be NULL: then a string that holds a
+ * NUL is STEM_ERANGE. */
+STEM_API int stem_get_str(stem_db *db, const char *key, char **out, size_t *len);
+/* A BIN only, of `*len` bytes, never NULL; owned: stem_free. */
+STEM_API int stem_get_bin(stem_db *db, const char *key, void **out, size_t *len);
+/* An ARRAY of element type `dtype` (STEM_ANY: any): typed and aligned where the engine left
+ * it, not copied. Other forms of arrays (see stem_as_array) are copied. Release with
+ * stem_value_free. */
+STEM_API int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out);
+
+/* For configuration: the fallback on every answer but STEM_OK. stem_errcode() then tells which
+ * answer it was, STEM_OK and STEM_NOTFOUND included. */
+STEM_API int64_t stem_get_int_or(stem_db *db, const char *key, int64_t fallback);
+STEM_API uint64_t stem_get_uint_or(stem_db *db, const char *key, uint64_t fallback);
+STEM_API double stem_get_float_or(stem_db *db, const char *key, double fallback);
+STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
+
+/* ---- Reading in order --------------------------------------------------------------- */
+
+/* What to walk below a handle; {0} or NULL is everything. Bounds are one component each and
+ * are compared, byte by byte, with the whole stored path below the handle: keys under "a" lie
+ * after "a" and before any other name that follows it. Where several bounds are given, all
+ * hold. */
+typedef struct stem_range {
+    const char *gt, *gte, *lt, *lte;
+    const char
+        *prefix;  /* the start of the first component; kept in the keys that come back */
+    bool reverse; /* from the last to the first */
+    bool keys_only;       /* values are not read: stem_iter_value is NULL */
+    bool shallow;         /* this level's own keys, and nothing from below them */
+    uint64_t limit;       /* entries at most; 0 is no limit */
+    uint64_t reserved[6]; /* zero, else STEM_EINVAL */
+} stem_range;
+
+#ifndef __cplusplus
+/* stem_iter_open(db, STEM_RANGE(.gte = "a", .limit = 10)) */
+#define STEM_RANGE(...) (&(const stem_range){__VA_ARGS__})
+#endif
+
+typedef struct stem_iter stem_iter;
+
+/* Walks what lay below the handle at this moment, whatever is written meanwhile:
+ *
+ *     stem_iter *it = stem_iter_open(db, NULL);
+ *     while (stem_iter_next(it)) puts(stem_iter_key(it));
+ *     int code = stem_iter_close(it);
+ *
+ * The iterator holds the database open by itself. NULL on failure, and every call below takes
+ * a NULL iterator: next is false and close returns the code of that failure. */
+STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
+
+/* Steps to the next entry. False at the end, and at the first error: damaged bytes are never
+ * stepped over. */
+STEM_API bool stem_iter_next(stem_iter *iter);
+
+/* Moves so that the next step arrives at the first entry at or after the path `names` below
+ * the handle, in reverse at or before it, within the range. Entries already given still count
+ * against `limit`. No names: back to the start. */
+STEM_API int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n);
+
+/* Of the entry stepped to; borrowed until the next step. NULL before the first, after the
+ * last, and for the value where there is none to give (keys_only). */
+STEM_API const char *stem_iter_key(const stem_iter *iter); /* the last component */
+/* All components below the handle, `*n` of them. Fails only when memory does. */
+STEM_API const char *const *stem_iter_path(stem_iter *iter, size_t *n);
+STEM_API const stem_value *stem_iter_value(const stem_iter *iter);
+
+/* Of a name that stem_children gave: bits that say what is there. */
+enum { STEM_HAS_VALUE = 1, STEM_HAS_CHILDREN = 2 };
+STEM_API int stem_iter_kind(const stem_iter *iter);
+
+/* Closes it; returns the first error, STEM_OK when there was none. */
+STEM_API int stem_iter_close(stem_iter *iter);
+
+/* The names one level down, each once, in one or two seeks a name however much lies below it.
+ * An iterator as above: the key is the name, the value is the name's own or NULL, and
+ * stem_iter_kind says whether it is a value, a sub-database, or both. */
+STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
+
+/* ---- The whole place ---------------------------------------------------------------- */
+
+/* Counts the entries in the range (NULL: all), by walking their keys. */
+STEM_API int stem_count(stem_db *db, const stem_range *range, uint64_t *count);
+
+/* What the place takes on the disk. */
+typedef struct stem_size_info {
+    uint64_t table_bytes; /* in tables, compressed, to within a block or so each way */
+    uint64_t log_bytes; /* of the whole database, newer than any table: left out above */
+    uint64_t reserved[2];
+} stem_size_info;
+STEM_API int stem_size(stem_db *db, stem_size_info *size);
+
+/* Compacts what lies below the handle: space of deleted and replaced values comes back. */
+STEM_API int stem_compact(stem_db *db);
+
+/* Makes everything committed before the call survive a crash of the machine, whatever options
+ * it was committed under. STEM_EIO with the cause, and then nothing is promised. */
+STEM_API int stem_sync(stem_db *db);
+
+/* Of the whole database, for people who watch it. */
+typedef struct stem_statistics {
+    uint64_t memory_bytes; /* write buffers and block cache in use */
+    uint64_t table_files, table_bytes;
+    uint64_t log_files, log_bytes;
+    uint64_t
+        repairs; /* times the log was renewed or LevelDB reopened after a failed write */
+    uint64_t handles; /* handles and iterators open in this process, this one included */
+    uint64_t reserved[16];
+} stem_statistics;
+STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
+
+/* ---- JSON --------------------------------------------------------------------------- */
+
+/* Values as JSON text, both ways, without loss (docs/format.md, "Values as JSON"): NIL, BOOL,
+ * INT, FLOAT, STR, LIST and MAP as JSON's own, the others as objects of one member:
+ *   {"$uint": "18446744073709551615"}   {"$float": "NaN"}     {"$bin": "base64"}
+ *   {"$time": "2026-01-31T12:00:00.5Z"} {"$ext": {"code": 5, "data": "base64"}}
+ *   {"$array": {"type": "f32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}}
+ * A map's own member that begins with '$' is written with one '$' more. STEM_ENOTSUP in a
+ * build without jansson. */
+enum { STEM_JSON_PRETTY = 1 }; /* indented by two blanks */
+
+/* The value as JSON; owned: stem_free. NULL on failure. */
+STEM_API char *stem_json_format(const stem_value *value, int flags);
+/* The value in `len` bytes of JSON text, released with stem_value_free. STEM_EINVAL, with line
+ * and column, for what is no JSON, over-deep, not UTF-8, has a name twice in one object, or
+ * has a malformed "$" form. */
+STEM_API int stem_json_parse(const char *text, size_t len, stem_value *out);
+
+STEM_API int stem_put_json(stem_db *db, const char *key, const char *text);
+STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text);
+
+/* ---- stem_put, stem_vec: the constructor chosen by the C type -------------------------- */
+
+STEM_API stem_value stem_value_itself(stem_value value);
+
+#ifndef __cplusplus
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+
+/* The stem_value of any C arithmetic type (but long double), string or stem_value. A
+ * comparison, and C11's `true`, have type int: write stem_bool(x). Other pointers do not
+ * compile. */
+#define STEM_VALUE(x)                                                                    \
+    _Generic((x),                                                                           \
+        _Bool: stem_bool,                                                                   \
+        char: stem_int,                                                                     \
+        signed char: stem_int,                                                              \
+        short: stem_int,                                                                    \
+        int: stem_int,                                                                      \
+        long: stem_int,                                                                     \
+        long long: stem_int,                                                                \
+        unsigned char: stem_uint,                                                           \
+        unsigned short: stem_uint,                                                          \
+        unsigned: stem_uint,                                                                \
+        unsigned long: stem_uint,                                                           \
+        unsigned long long: stem_uint,                                                      \
+        float: stem_float,                                                                  \
+        double: stem_float,                                                                 \
+        char *: stem_str,                                                                   \
+        const char *: stem_str,                                                             \
+        stem_value: stem_value_itself)(x)
+
+/* stem_put(db, "logins", 7): stores x under the key; each argument is evaluated once. */
+#define stem_put(db, key, x) stem_put_value((db), (key), STEM_VALUE(x))
+
+#define STEM_DTYPE_OF_(T, dtype) T * : (dtype), const T * : (dtype)
+/* The element type for a pointer to a C type. */
+#define STEM_DTYPE_OF(pointer)                                                           \
+    _Generic(                                                                            \
+        (pointer), STEM_DTYPE_OF_(_Bool, STEM_B8), STEM_DTYPE_OF_(signed char, STEM_I8), \
+        STEM_DTYPE_OF_(unsigned char, STEM_U8), STEM_DTYPE_OF_(short, STEM_I16),         \
+        STEM_DTYPE_OF_(unsigned short, STEM_U16), STEM_DTYPE_OF_(int, STEM_I32),         \
+        STEM_DTYPE_OF_(unsigned, STEM_U32),                                              \
+        STEM_DTYPE_OF_(long, sizeof(long) == 8 ? STEM_I64 : STEM_I32),                   \
+        STEM_DTYPE_OF_(unsigned long, sizeof(long) == 8 ? STEM_U64 : STEM_U32),          \
+        STEM_DTYPE_OF_(long long, STEM_I64),                                             \
+        STEM_DTYPE_OF_(unsigned long long, STEM_U64), STEM_DTYPE_OF_(float, STEM_F32),   \
+        STEM_DTYPE_OF_(double, STEM_F64), STEM_DTYPE_OF_(float _Complex, STEM_C64),      \
+        STEM_DTYPE_OF_(double _Complex, STEM_C128))
+
+/* An array of one dimension: stem_put(db, "embedding", stem_vec(floats, 768)). */
+#define stem_vec(pointer, n) stem_array1(STEM_DTYPE_OF(pointer), (pointer), (n))
+
+#endif /* C11 */
+#else  /* C++ */
+} /* extern "C" */
+
+/* The C macros as exact-match templates: what has no specialisation does not compile. */
+template <typename T> struct stem_value_maker;
+#define STEM_MAKER_(T, make)                                                             \
+    template <> struct stem_value_maker<T> {                                             \
+        static stem_value from(T x)                                                      \
+        {                                                                                \
+            return make(x);                                                              \
+        }                                                                                \
+    };
+STEM_MAKER_(bool, stem_bool)
+STEM_MAKER_(char, stem_int)
+STEM_MAKER_(signed char, stem_int)
+STEM_MAKER_(short, stem_int)
+STEM_MAKER_(int, stem_int)
+STEM_MAKER_(long, stem_int)
+STEM_MAKER_(long long, stem_int)
+STEM_MAKER_(unsigned char, stem_uint)
+STEM_MAKER_(unsigned short, stem_uint)
+STEM_MAKER_(unsigned, stem_uint)
+STEM_MAKER_(unsigned long, stem_uint)
+STEM_MAKER_(unsigned long long, stem_uint)
+STEM_MAKER_(float, stem_float)
+STEM_MAKER_(double, stem_float)
+STEM_MAKER_(char *, stem_str)
+STEM_MAKER_(const char *, stem_str)
+STEM_MAKER_(stem_value, stem_value_itself)
+#undef STEM_MAKER_
+
+template <typename T> inline int stem_put(stem_db *db, const char *key, T x)
+{
+    return stem_put_value(db, key, stem_value_maker<T>::from(x));
+}
+
+template <typename T> struct stem_dtype_of;
+#define STEM_DTYPE_(T, number)                                                           \
+    template <> struct stem_dtype_of<T> {                                                \
+        static const int dtype = number;                                                 \
+    };
+STEM_DTYPE_(bool, STEM_B8)
+STEM_DTYPE_(signed char, STEM_I8)
+STEM_DTYPE_(unsigned char, STEM_U8)
+STEM_DTYPE_(short, STEM_I16)
+STEM_DTYPE_(unsigned short, STEM_U16)
+STEM_DTYPE_(int, STEM_I32)
+STEM_DTYPE_(unsigned, STEM_U32)
+STEM_DTYPE_(long, sizeof(long) == 8 ? STEM_I64 : STEM_I32)
+STEM_DTYPE_(unsigned long, sizeof(long) == 8 ? STEM_U64 : STEM_U32)
+STEM_DTYPE_(long long, STEM_I64)
+STEM_DTYPE_(unsigned long long, STEM_U64)
+STEM_DTYPE_(float, STEM_F32)
+STEM_DTYPE_(double, STEM_F64)
+STEM_DTYPE_(std::complex<float>, STEM_C64)
+STEM_DTYPE_(std::complex<double>, STEM_C128)
+#undef STEM_DTYPE_
+
+template <typename T> inline stem_value stem_vec(const T *pointer, uint64_t n)
+{
+    return stem_array1(stem_dtype_of<T>::dtype, pointer, n);
+}
+
+template <typename... Names> inline stem_db *stem_sub(stem_db *db, Names... names)
+{
+    const char *const list[] = {names...};
+    return stem_sub_path(db, list, sizeof...(names));
+}
+
+extern "C" {
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * The contract between the database and a store. An engine keeps byte strings under byte
+ * strings, in memcmp order; it knows nothing of paths, types or handles, and includes nothing
+ * from the layers above it.
+ *
+ * Every function answers with a stem_code and says the cause with stem_fail (error.h); outputs
+ * are set on STEM_OK alone. All functions of an engine may be called from any thread; those of
+ * an iterator from one at a time.
+ */
+#ifndef STEM_ENGINE_H
+#define STEM_ENGINE_H
+
+#include <stdatomic.h>
+
+#include "stem.h"
+
+typedef struct stem_slice {
+    const char *data;
+    size_t len;
+} stem_slice;
+
+typedef struct stem_engine stem_engine;
+typedef struct stem_engine_snapshot stem_engine_snapshot;
+typedef struct stem_engine_iter stem_engine_iter;
+
+/* What a read found. */
+typedef struct stem_read {
+    char *
+        data; /* malloc'ed, owned by the caller, aligned for any type; NULL when absent */
+    size_t len;
+    /* When it is not 0 and a later expectation carries it for the same key, the engine may
+     * know without reading that the key is still as it was read. */
+    uint64_t stamp;
+} stem_read;
+
+typedef struct stem_write {
+    stem_slice key;
+    stem_slice value;
+    bool is_delete;
+} stem_write;
+
+enum stem_expectation_kind {
+    STEM_EXPECT_ABSENT, /* no such key */
+    STEM_EXPECT_EQUAL,  /* the key holds exactly these bytes */
+    STEM_EXPECT_EMPTY   /* no key in [key, value); an empty `value` is no upper bound */
+};
+
+typedef struct stem_expectation {
+    enum stem_expectation_kind kind;
+    stem_slice key;
+    stem_slice value;
+    uint64_t stamp; /* of the read it rests on, or 0 */
+} stem_expectation;
+
+/* Writes in order, applied all or nothing if every expectation holds; the later of two writes
+ * of one key wins. */
+typedef struct stem_commit {
+    const stem_write *writes;
+    size_t n_writes;
+    const stem_expectation *expectations;
+    size_t n_expectations;
+    bool sync; /* answer once it survives the machine's death */
+} stem_commit;
+
+/* The byte range [start, end); an empty `end` is no upper bound. */
+typedef struct stem_engine_range {
+    stem_slice start;
+    stem_slice end;
+} stem_engine_range;
+
+typedef struct stem_engine_ops {
+    const char *name;
+
+    /* Reads `n` keys, all from one state: the snapshot's, or with NULL the newest. Absent keys
+     * are no failure. On failure `reads` holds nothing to free. */
+    int (*read)(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                const stem_slice *keys, size_t n, stem_read *reads);
+
+    /* Applies a commit: once it has answered STEM_OK every later read sees it, and it survives
+     * the process's death. STEM_CONFLICT leaves everything as it was, with the index of an
+     * expectation that failed in `*failed`. So does a failure, now and for ever, but for
+     * STEM_EUNKNOWN: applied, while it is not known to have become durable. */
+    int (*commit)(stem_engine *engine, const stem_commit *commit, size_t *failed);
+
+    /* An iterator over the range as it is now, or in the snapshot, before its first entry;
+     * `reverse` goes from the end to the start. The range is copied. */
+    int (*iter_open)(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                     const stem_engine_range *range, bool reverse,
+                     stem_engine_iter **iter);
+    /* The next entry, borrowed until the next call on the iterator; `value` may be NULL.
+     * STEM_NOTFOUND at the end. After a failure every call fails alike. */
+    int (*iter_next)(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
+    /* Lets the next step arrive at the first entry at or after `key`, in reverse at or before
+     * it, and within the range in either case. */
+    int (*iter_seek)(stem_engine_iter *iter, stem_slice key);
+    void (*iter_close)(stem_engine_iter *iter);
+
+    int (*snapshot_open)(stem_engine *engine, stem_engine_snapshot **snapshot);
+    void (*snapshot_close)(stem_engine *engine, stem_engine_snapshot *snapshot);
+
+    /* Everything committed before the call survives the machine's death once it answers. */
+    int (*sync)(stem_engine *engine);
+    int (*compact)(stem_engine *engine, const stem_engine_range *range);
+    int (*estimate)(stem_engine *engine, const stem_engine_range *range,
+                    stem_size_info *size);
+    int (*stats)(stem_engine *engine, stem_statistics *stats);
+
+    /* Closes and frees it; nothing is open on it any more. On failure it stays open. */
+    int (*close)(stem_engine *engine);
+} stem_engine_ops;
+
+/* What every engine begins with. The limits are the store's own. */
+struct stem_engine {
+    const stem_engine_ops *ops;
+    size_t max_key_bytes;
+    size_t max_value_bytes;
+    size_t max_commit_bytes;  /* keys and values of one commit together */
+    unsigned fork_generation; /* of the process that opened it */
+    atomic_size_t users;      /* kept by location.c: handles, iterators, snapshots */
+};
+
+/* What every iterator begins with. */
+struct stem_engine_iter {
+    stem_engine *engine;
+};
+
+/* ---- engine/location.c: which engine serves a location, and who shares it ------------- */
+
+/* The engine for a location, opened or joined, with one user more. */
+int stem_engine_acquire(const char *location, const stem_options *options,
+                        stem_engine **engine);
+/* One user more, on an engine that has one. */
+static inline void stem_engine_retain(stem_engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->users, 1, memory_order_relaxed);
+}
+/* One user less; the last one closes it. When that fails the engine stays, with that user. */
+int stem_engine_release(stem_engine *engine);
+/* Removes what is at a location; see stem_destroy. */
+int stem_engine_destroy(const char *location);
+
+/* Counts the forks between the first process and this one. */
+extern unsigned stem_fork_generation;
+
+static inline bool stem_engine_is_inherited(const stem_engine *engine)
+{
+    return engine->fork_generation != stem_fork_generation;
+}
+
+#endif

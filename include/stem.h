@@ -17,24 +17,25 @@
  * Answers. Functions return an `int`: 0 is STEM_OK, a positive code is an answer
  * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
  * thread, what failed, where and why; success and answers leave it alone. A call that
- * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so is
- * the database. A NULL handle, key or output is STEM_EINVAL, except where NULL is allowed.
+ * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so
+ * is the database. A NULL handle, key or output is STEM_EINVAL, except where NULL is
+ * allowed.
  *
  * Memory. What a call hands out is owned by the caller and released with the call named
  * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
  *
- * Threads. A handle (stem_db) may be used from any number of threads at once. An iterator, a
- * cursor and a value belong to one thread at a time. Closing a handle while another thread
- * is inside a call on it is undefined, as with free().
+ * Threads. A handle (stem_db) may be used from any number of threads at once. An
+ * iterator, a cursor and a value belong to one thread at a time. Closing a handle while
+ * another thread is inside a call on it is undefined, as with free().
  *
  * Caveats, which no library over LevelDB can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
  * - A log or MANIFEST cut short by damage is taken for a crash: the database opens in an
  *   earlier state, without an error. Damage to tables and to CURRENT is always reported.
- * - After a failed table write (a full disk, no descriptors left) LevelDB must be reopened;
- *   Stem does so by itself at the next commit, but not while an iterator or a snapshot is
- *   open: until those are closed commits go on failing with STEM_EIO.
+ * - After a failed table write (a full disk, no descriptors left) LevelDB must be
+ *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
+ *   snapshot is open: until those are closed commits go on failing with STEM_EIO.
  */
 #ifndef STEM_H
 #define STEM_H
@@ -61,7 +62,7 @@ extern "C" {
 /* The version of the library in use, such as "0.1.0"; static. */
 STEM_API const char *stem_version(void);
 
-/* ---- Errors ------------------------------------------------------------------------- */
+/* ---- Errors ----------------------------------------------------------------------- */
 
 enum stem_code {
     STEM_OK = 0,
@@ -69,18 +70,16 @@ enum stem_code {
     /* Answers. */
     STEM_NOTFOUND = 1, /* no such key, or no such database */
     STEM_EXISTS = 2,   /* it is there already */
-    STEM_CONFLICT =
-        3, /* an expectation of the commit did not hold; nothing was changed */
+    STEM_CONFLICT = 3, /* an expectation of the commit did not hold */
 
     /* Failures. */
-    STEM_EINVAL = -1,   /* an argument that can never be right */
-    STEM_ETYPE = -2,    /* the value is of another kind than the one asked for */
-    STEM_ERANGE = -3,   /* the value does not fit what was asked for */
-    STEM_ENOMEM = -4,   /* no memory */
-    STEM_EIO = -5,      /* the operating system or the engine failed to read or write */
-    STEM_ECORRUPT = -6, /* stored bytes are damaged */
-    STEM_ELOCKED =
-        -7, /* another process, or another copy of Stem, has the database open */
+    STEM_EINVAL = -1,    /* an argument that can never be right */
+    STEM_ETYPE = -2,     /* the value is of another kind than the one asked for */
+    STEM_ERANGE = -3,    /* the value does not fit what was asked for */
+    STEM_ENOMEM = -4,    /* no memory */
+    STEM_EIO = -5,       /* the operating system or the engine failed to read or write */
+    STEM_ECORRUPT = -6,  /* stored bytes are damaged */
+    STEM_ELOCKED = -7,   /* another process, or copy of Stem, has the database open */
     STEM_EREADONLY = -8, /* a write through a handle that only reads */
     STEM_EFORMAT = -9,   /* not a Stem database, or one of a newer format */
     STEM_ENOTSUP = -10,  /* this build, engine or system cannot do it */
@@ -92,16 +91,17 @@ enum stem_code {
 /* The name of a code ("STEM_NOTFOUND"), or "unknown code"; static. */
 STEM_API const char *stem_strerror(int code);
 
-/* The code and the text of this thread's last failure: 0 and "" before the first. The text
- * names the operation, the path in text form and the cause, and stays valid until the next
- * failure in this thread. The `_or` reads set the code at every call, STEM_OK included. */
+/* The code and the text of this thread's last failure: 0 and "" before the first. The
+ * text names the operation, the path in text form and the cause, and stays valid until
+ * the next failure in this thread. The `_or` reads set the code at every call, STEM_OK
+ * included. */
 STEM_API int stem_errcode(void);
 STEM_API const char *stem_errmsg(void);
 
 /* Releases a buffer that Stem handed out (with free()); NULL is nothing. */
 STEM_API void stem_free(void *buffer);
 
-/* ---- Paths -------------------------------------------------------------------------- */
+/* ---- Paths ------------------------------------------------------------------------ */
 
 /* A key is a path: components, each a non-empty string of bytes without NUL. Every `key`
  * argument is one component, literal, never parsed: '/' is an ordinary byte in it. */
@@ -110,19 +110,20 @@ enum {
     STEM_PATH_MAX = 65536 /* stored bytes of a whole path: components and separators */
 };
 
-/* The text form of a path, for people and logs: "users/42/name". Within a component '/' is
- * written "\/", a backslash "\\"; bytes below 0x20, 0x7F, U+0080 to U+009F and bytes that are
- * not valid UTF-8 are written "\xHH"; everything else stands for itself. No components give
- * "". The result is owned: stem_free. STEM_EINVAL for an empty or NULL name, or one or a path
- * over the limits. */
+/* The text form of a path, for people and logs: "users/42/name". Within a component
+ * '/' is written "\/", a backslash "\\"; bytes below 0x20, 0x7F, U+0080 to U+009F and
+ * bytes that are not valid UTF-8 are written "\xHH"; everything else stands for
+ * itself. No components give "". The result is owned: stem_free. STEM_EINVAL for an
+ * empty or NULL name, or one or a path over the limits. */
 STEM_API char *stem_path_format(const char *const *names, size_t n);
 
-/* Reads the text form back: an array of `*n` names in one owned buffer, released as a whole
- * with stem_free; "" gives no names. "\xHH" is accepted for any byte but 00. STEM_EINVAL for
- * empty components, a leading or trailing '/', an unknown escape, or over the limits. */
+/* Reads the text form back: an array of `*n` names in one owned buffer, released as a
+ * whole with stem_free; "" gives no names. "\xHH" is accepted for any byte but 00.
+ * STEM_EINVAL for empty components, a leading or trailing '/', an unknown escape, or
+ * over the limits. */
 STEM_API char **stem_path_parse(const char *text, size_t *n);
 
-/* ---- Values ------------------------------------------------------------------------- */
+/* ---- Values ----------------------------------------------------------------------- */
 
 enum stem_value_type {
     STEM_NIL = 0,
@@ -214,10 +215,10 @@ typedef struct stem_ext_view {
     int code; /* 0 to 63 are the application's; reads give -128 to 127 */
 } stem_ext_view;
 
-/* The one variant type. Built by the constructors below it borrows what it points to, which
- * must live until the call that takes it returns; filled by a read it owns one buffer, and
- * stem_value_free releases it. Reads never free what was in it before. A copy of the struct
- * is an alias: free one of them. Zeroed, it is NIL. */
+/* The one variant type. Built by the constructors below it borrows what it points to,
+ * which must live until the call that takes it returns; filled by a read it owns one
+ * buffer, and stem_value_free releases it. Reads never free what was in it before. A
+ * copy of the struct is an alias: free one of them. Zeroed, it is NIL. */
 typedef struct stem_value {
     int type;     /* enum stem_value_type: which member of `as` holds */
     int reserved; /* zero */
@@ -257,14 +258,14 @@ STEM_API stem_value stem_array(int dtype, const void *data, int ndim,
                                const uint64_t *shape);
 /* One dimension of `n` elements. */
 STEM_API stem_value stem_array1(int dtype, const void *data, uint64_t n);
-/* One MessagePack object in `len` bytes, most often a list or a map packed by msgpack-c. It is
- * checked when it is put, and stored in canonical form. */
+/* One MessagePack object in `len` bytes, most often a list or a map packed by
+ * msgpack-c. It is checked when it is put, and stored in canonical form. */
 STEM_API stem_value stem_packed(const void *data, size_t len);
 STEM_API stem_value stem_ext(int code, const void *data, size_t len);
 
-/* What a typed read converts, on a value at hand. Nothing is ever lost: STEM_ETYPE for another
- * kind, STEM_ERANGE for what does not fit, and `*out` is then unchanged.
- *   int, uint  from INT and UINT in range, from FLOAT when integral, in range and not -0.0
+/* What a typed read converts, on a value at hand. Nothing is ever lost: STEM_ETYPE for
+ * another kind, STEM_ERANGE for what does not fit, and `*out` is then unchanged.
+ *   int, uint  from INT and UINT in range; FLOAT when integral, in range and not -0.0
  *   float      from FLOAT, and from INT and UINT when exact
  *   bool       from BOOL, and from INT 0 and 1 */
 STEM_API int stem_as_int(const stem_value *value, int64_t *out);
@@ -273,19 +274,21 @@ STEM_API int stem_as_float(const stem_value *value, double *out);
 STEM_API int stem_as_bool(const stem_value *value, bool *out);
 /* An aligned ARRAY of element type `dtype` (STEM_ANY: any) in `*out`, released with
  * stem_value_free: from an ARRAY (borrowed from it), or from the map that Python's
- * msgpack-numpy writes (copied). STEM_ETYPE when it is neither or of another element type. */
+ * msgpack-numpy writes (copied). STEM_ETYPE when it is neither or of another element
+ * type. */
 STEM_API int stem_as_array(const stem_value *value, int dtype, stem_value *out);
 
-/* The encoded form, as it is stored: one canonical MessagePack object in an owned buffer of
- * `*len` bytes, NULL on failure. */
+/* The encoded form, as it is stored: one canonical MessagePack object in an owned
+ * buffer of `*len` bytes, NULL on failure. */
 STEM_API void *stem_encode(const stem_value *value, size_t *len);
-/* The value in `len` encoded bytes, which it borrows (an array that is not aligned there is
- * copied: release every result with stem_value_free). STEM_ECORRUPT unless it is exactly one
- * well-formed MessagePack object of at most STEM_DEPTH_MAX levels. */
+/* The value in `len` encoded bytes, which it borrows (an array that is not aligned
+ * there is copied: release every result with stem_value_free). STEM_ECORRUPT unless it
+ * is exactly one well-formed MessagePack object of at most STEM_DEPTH_MAX levels. */
 STEM_API int stem_decode(const void *data, size_t len, stem_value *out);
 
-/* Walks the elements of a LIST or the pairs of a MAP; containers inside are values of their
- * own, walked by a cursor of their own. No allocation, but for arrays that must be copied.
+/* Walks the elements of a LIST or the pairs of a MAP; containers inside are values of
+ * their own, walked by a cursor of their own. No allocation, but for arrays that must
+ * be copied.
  *
  *     stem_cursor c;
  *     stem_value key, value;
@@ -300,19 +303,20 @@ typedef struct stem_cursor {
 
 /* Starts before the first element. STEM_ETYPE unless the value is a LIST or a MAP. */
 STEM_API int stem_cursor_init(stem_cursor *cursor, const stem_value *container);
-/* Steps to the next element: true with `*value` (and `*key` for a map; it may be NULL) filled,
- * borrowed from the container; false at the end, or with cursor->code set when the bytes are
- * damaged or an array could not be copied. Release values with stem_value_free when the
- * container may hold arrays; on all others it is nothing. */
+/* Steps to the next element: true with `*value` (and `*key` for a map; it may be NULL)
+ * filled, borrowed from the container; false at the end, or with cursor->code set when
+ * the bytes are damaged or an array could not be copied. Release values with
+ * stem_value_free when the container may hold arrays; on all others it is nothing. */
 STEM_API bool stem_cursor_next(stem_cursor *cursor, stem_value *key, stem_value *value);
 
-/* ---- Opening ------------------------------------------------------------------------ */
+/* ---- Opening ---------------------------------------------------------------------- */
 
 /* The only handle that reads and writes. See stem_sub for what derives from it. */
 typedef struct stem_db stem_db;
 
-/* Zero is every default. Whole-database settings are those of the first open in a process: a
- * later open of the same directory must give zero or the same, else STEM_EINVAL. */
+/* Zero is every default. Whole-database settings are those of the first open in a
+ * process: a later open of the same directory must give zero or the same, else
+ * STEM_EINVAL. */
 typedef struct stem_options {
     /* Of the handle, and of all that derive from it. */
     bool read_only; /* writes answer STEM_EREADONLY; implies must_exist */
@@ -341,41 +345,44 @@ typedef struct stem_options {
 #endif
 
 /* Opens, and unless told otherwise makes, the database at `location`:
- *   "./dir" or "leveldb:./dir"  a LevelDB in that directory, made when it is missing or empty
- *   "mem:"                      a new one in memory-backed storage, gone at the last close
- * `options` may be NULL. The directory open already in this process, by whatever name, gives
- * another handle on the same engine.
+ *   "./dir", "leveldb:./dir"  a LevelDB in that directory, made when missing or empty
+ *   "mem:"                    a new one in memory-backed storage, gone at the last close
+ * `options` may be NULL. The directory open already in this process, by whatever name,
+ * gives another handle on the same engine.
  *
- * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has it open
- * (nothing is touched); STEM_EFORMAT when the directory holds anything but a Stem database of
- * this format (nothing is touched); STEM_ECORRUPT for a database whose CURRENT is gone or that
- * LevelDB finds damaged; STEM_EIO for missing parents, no permission, a file in the way;
- * STEM_EINVAL for bad options; STEM_EFORK in a process forked from one that had used LevelDB;
- * STEM_ENOTSUP for a location this build has no engine for. */
+ * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has
+ * it open (nothing is touched); STEM_EFORMAT when the directory holds anything but a
+ * Stem database of this format (nothing is touched); STEM_ECORRUPT for a database
+ * whose CURRENT is gone or that LevelDB finds damaged; STEM_EIO for missing parents,
+ * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
+ * process forked from one that had used LevelDB; STEM_ENOTSUP for a location this
+ * build has no engine for. */
 STEM_API int stem_open(stem_db **db, const char *location, const stem_options *options);
 
-/* Closes one handle; NULL is nothing. The engine closes with the last of all the handles,
- * iterators and snapshots on it, in whatever order they are closed. The handle is gone unless
- * the answer is a failure, which is returned only by the last close. */
+/* Closes one handle; NULL is nothing. The engine closes with the last of all the
+ * handles, iterators and snapshots on it, in whatever order they are closed. The
+ * handle is gone unless the answer is a failure, which is returned only by the last
+ * close. */
 STEM_API int stem_close(stem_db *db);
 
-/* Removes the database at `location`: exactly the files that are LevelDB's and Stem's, and the
- * directory if nothing else is left. STEM_NOTFOUND when nothing is there, STEM_EFORMAT when it
- * is no Stem database, STEM_ELOCKED while it is open anywhere, this process included;
- * When files of others keep the directory the database is gone all the same, and the answer is
- * STEM_EXISTS: the one answer that sets stem_errmsg(), which names what is left. */
+/* Removes the database at `location`: exactly the files that are LevelDB's and Stem's,
+ * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
+ * STEM_EFORMAT when it is no Stem database, STEM_ELOCKED while it is open anywhere,
+ * this process included; When files of others keep the directory the database is gone
+ * all the same, and the answer is STEM_EXISTS: the one answer that sets stem_errmsg(),
+ * which names what is left. */
 STEM_API int stem_destroy(const char *location);
 
-/* ---- Handles ------------------------------------------------------------------------ */
+/* ---- Handles ---------------------------------------------------------------------- */
 
-/* All of these give a new handle of the same kind, closed by its own stem_close in any order,
- * at the cost of one small allocation and no I/O (a snapshot: two). They compose: a
- * sub-database of a snapshot is frozen, one of a read-only handle is read-only. No call gives
- * a parent. NULL on failure. */
+/* All of these give a new handle of the same kind, closed by its own stem_close in any
+ * order, at the cost of one small allocation and no I/O (a snapshot: two). They
+ * compose: a sub-database of a snapshot is frozen, one of a read-only handle is
+ * read-only. No call gives a parent. NULL on failure. */
 
-/* The sub-database under `names`, below this handle; no names give the same place again. It
- * need not exist: a sub-database is there when it holds something. STEM_EINVAL for a NULL or
- * empty name and for names and paths over the limits. */
+/* The sub-database under `names`, below this handle; no names give the same place
+ * again. It need not exist: a sub-database is there when it holds something.
+ * STEM_EINVAL for a NULL or empty name and for names and paths over the limits. */
 STEM_API stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n);
 /* The same place, writes refused with STEM_EREADONLY. */
 STEM_API stem_db *stem_read_only(stem_db *db);
@@ -395,13 +402,13 @@ STEM_API stem_db *stem_dup(stem_db *db);
 /* The path of the handle in text form, "" for the opened database; owned: stem_free. */
 STEM_API char *stem_path(stem_db *db);
 
-/* ---- Single keys -------------------------------------------------------------------- */
+/* ---- Single keys ------------------------------------------------------------------ */
 
 /* Stores one value, atomically. Survives the process's death once answered, and with
- * stem_options.sync the machine's. STEM_EINVAL for what cannot be a key or a value, and for
- * values over STEM_VALUE_MAX; STEM_EREADONLY; STEM_EIO, with the cause, when it could not be
- * written, and then it never will be. Only STEM_EUNKNOWN leaves that open: the value is
- * written, the sync after it failed. */
+ * stem_options.sync the machine's. STEM_EINVAL for what cannot be a key or a value,
+ * and for values over STEM_VALUE_MAX; STEM_EREADONLY; STEM_EIO, with the cause, when
+ * it could not be written, and then it never will be. Only STEM_EUNKNOWN leaves that
+ * open: the value is written, the sync after it failed. */
 STEM_API int stem_put_value(stem_db *db, const char *key, stem_value value);
 
 /* Removes the key; STEM_OK whether or not it was there. Keys below it stay. */
@@ -423,29 +430,29 @@ STEM_API int stem_get_uint(stem_db *db, const char *key, uint64_t *out);
 STEM_API int stem_get_float(stem_db *db, const char *key, double *out);
 STEM_API int stem_get_bool(stem_db *db, const char *key, bool *out);
 STEM_API int stem_get_time(stem_db *db, const char *key, stem_timestamp *out);
-/* A STR only, ended by a NUL; owned: stem_free. `len` may be NULL: then a string that holds a
- * NUL is STEM_ERANGE. */
+/* A STR only, ended by a NUL; owned: stem_free. `len` may be NULL: then a string that
+ * holds a NUL is STEM_ERANGE. */
 STEM_API int stem_get_str(stem_db *db, const char *key, char **out, size_t *len);
 /* A BIN only, of `*len` bytes, never NULL; owned: stem_free. */
 STEM_API int stem_get_bin(stem_db *db, const char *key, void **out, size_t *len);
-/* An ARRAY of element type `dtype` (STEM_ANY: any): typed and aligned where the engine left
- * it, not copied. Other forms of arrays (see stem_as_array) are copied. Release with
- * stem_value_free. */
+/* An ARRAY of element type `dtype` (STEM_ANY: any): typed and aligned where the engine
+ * left it, not copied. Other forms of arrays (see stem_as_array) are copied. Release
+ * with stem_value_free. */
 STEM_API int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out);
 
-/* For configuration: the fallback on every answer but STEM_OK. stem_errcode() then tells which
- * answer it was, STEM_OK and STEM_NOTFOUND included. */
+/* For configuration: the fallback on every answer but STEM_OK. stem_errcode() then
+ * tells which answer it was, STEM_OK and STEM_NOTFOUND included. */
 STEM_API int64_t stem_get_int_or(stem_db *db, const char *key, int64_t fallback);
 STEM_API uint64_t stem_get_uint_or(stem_db *db, const char *key, uint64_t fallback);
 STEM_API double stem_get_float_or(stem_db *db, const char *key, double fallback);
 STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
 
-/* ---- Reading in order --------------------------------------------------------------- */
+/* ---- Reading in order ------------------------------------------------------------- */
 
-/* What to walk below a handle; {0} or NULL is everything. Bounds are one component each and
- * are compared, byte by byte, with the whole stored path below the handle: keys under "a" lie
- * after "a" and before any other name that follows it. Where several bounds are given, all
- * hold. */
+/* What to walk below a handle; {0} or NULL is everything. Bounds are one component
+ * each and are compared, byte by byte, with the whole stored path below the handle:
+ * keys under "a" lie after "a" and before any other name that follows it. Where
+ * several bounds are given, all hold. */
 typedef struct stem_range {
     const char *gt, *gte, *lt, *lte;
     const char
@@ -470,17 +477,18 @@ typedef struct stem_iter stem_iter;
  *     while (stem_iter_next(it)) puts(stem_iter_key(it));
  *     int code = stem_iter_close(it);
  *
- * The iterator holds the database open by itself. NULL on failure, and every call below takes
- * a NULL iterator: next is false and close returns the code of that failure. */
+ * The iterator holds the database open by itself. NULL on failure, and every call
+ * below takes a NULL iterator: next is false and close returns the code of that
+ * failure. */
 STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
 
-/* Steps to the next entry. False at the end, and at the first error: damaged bytes are never
- * stepped over. */
+/* Steps to the next entry. False at the end, and at the first error: damaged bytes are
+ * never stepped over. */
 STEM_API bool stem_iter_next(stem_iter *iter);
 
-/* Moves so that the next step arrives at the first entry at or after the path `names` below
- * the handle, in reverse at or before it, within the range. Entries already given still count
- * against `limit`. No names: back to the start. */
+/* Moves so that the next step arrives at the first entry at or after the path `names`
+ * below the handle, in reverse at or before it, within the range. Entries already
+ * given still count against `limit`. No names: back to the start. */
 STEM_API int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n);
 
 /* Of the entry stepped to; borrowed until the next step. NULL before the first, after the
@@ -497,12 +505,12 @@ STEM_API int stem_iter_kind(const stem_iter *iter);
 /* Closes it; returns the first error, STEM_OK when there was none. */
 STEM_API int stem_iter_close(stem_iter *iter);
 
-/* The names one level down, each once, in one or two seeks a name however much lies below it.
- * An iterator as above: the key is the name, the value is the name's own or NULL, and
- * stem_iter_kind says whether it is a value, a sub-database, or both. */
+/* The names one level down, each once, in one or two seeks a name however much lies
+ * below it. An iterator as above: the key is the name, the value is the name's own or
+ * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. */
 STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
 
-/* ---- The whole place ---------------------------------------------------------------- */
+/* ---- The whole place -------------------------------------------------------------- */
 
 /* Counts the entries in the range (NULL: all), by walking their keys. */
 STEM_API int stem_count(stem_db *db, const stem_range *range, uint64_t *count);
@@ -515,11 +523,12 @@ typedef struct stem_size_info {
 } stem_size_info;
 STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
-/* Compacts what lies below the handle: space of deleted and replaced values comes back. */
+/* Compacts what lies below the handle: space of deleted and replaced values returns. */
 STEM_API int stem_compact(stem_db *db);
 
-/* Makes everything committed before the call survive a crash of the machine, whatever options
- * it was committed under. STEM_EIO with the cause, and then nothing is promised. */
+/* Makes everything committed before the call survive a crash of the machine, whatever
+ * options it was committed under. STEM_EIO with the cause, and then nothing is
+ * promised. */
 STEM_API int stem_sync(stem_db *db);
 
 /* Of the whole database, for people who watch it. */
@@ -527,35 +536,35 @@ typedef struct stem_statistics {
     uint64_t memory_bytes; /* write buffers and block cache in use */
     uint64_t table_files, table_bytes;
     uint64_t log_files, log_bytes;
-    uint64_t
-        repairs; /* times the log was renewed or LevelDB reopened after a failed write */
-    uint64_t handles; /* handles and iterators open in this process, this one included */
+    uint64_t repairs; /* times that writing was mended after a failed write */
+    uint64_t handles; /* handles and iterators in this process, this one included */
     uint64_t reserved[16];
 } stem_statistics;
 STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
 
-/* ---- JSON --------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------- */
 
-/* Values as JSON text, both ways, without loss (docs/format.md, "Values as JSON"): NIL, BOOL,
- * INT, FLOAT, STR, LIST and MAP as JSON's own, the others as objects of one member:
+/* Values as JSON text, both ways, without loss (docs/format.md, "Values as JSON"):
+ * NIL, BOOL, INT, FLOAT, STR, LIST and MAP as JSON's own, the others as objects of one
+ * member:
  *   {"$uint": "18446744073709551615"}   {"$float": "NaN"}     {"$bin": "base64"}
  *   {"$time": "2026-01-31T12:00:00.5Z"} {"$ext": {"code": 5, "data": "base64"}}
  *   {"$array": {"type": "f32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}}
- * A map's own member that begins with '$' is written with one '$' more. STEM_ENOTSUP in a
- * build without jansson. */
+ * A map's own member that begins with '$' is written with one '$' more. STEM_ENOTSUP
+ * in a build without jansson. */
 enum { STEM_JSON_PRETTY = 1 }; /* indented by two blanks */
 
 /* The value as JSON; owned: stem_free. NULL on failure. */
 STEM_API char *stem_json_format(const stem_value *value, int flags);
-/* The value in `len` bytes of JSON text, released with stem_value_free. STEM_EINVAL, with line
- * and column, for what is no JSON, over-deep, not UTF-8, has a name twice in one object, or
- * has a malformed "$" form. */
+/* The value in `len` bytes of JSON text, released with stem_value_free. STEM_EINVAL,
+ * with line and column, for what is no JSON, over-deep, not UTF-8, has a name twice in
+ * one object, or has a malformed "$" form. */
 STEM_API int stem_json_parse(const char *text, size_t len, stem_value *out);
 
 STEM_API int stem_put_json(stem_db *db, const char *key, const char *text);
 STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text);
 
-/* ---- stem_put, stem_vec: the constructor chosen by the C type -------------------------- */
+/* ---- stem_put, stem_vec: the constructor chosen by the C type --------------------- */
 
 STEM_API stem_value stem_value_itself(stem_value value);
 
@@ -565,25 +574,28 @@ STEM_API stem_value stem_value_itself(stem_value value);
 /* The stem_value of any C arithmetic type (but long double), string or stem_value. A
  * comparison, and C11's `true`, have type int: write stem_bool(x). Other pointers do not
  * compile. */
-#define STEM_VALUE(x)                                                                    \
-    _Generic((x),                                                                           \
-        _Bool: stem_bool,                                                                   \
-        char: stem_int,                                                                     \
-        signed char: stem_int,                                                              \
-        short: stem_int,                                                                    \
-        int: stem_int,                                                                      \
-        long: stem_int,                                                                     \
-        long long: stem_int,                                                                \
-        unsigned char: stem_uint,                                                           \
-        unsigned short: stem_uint,                                                          \
-        unsigned: stem_uint,                                                                \
-        unsigned long: stem_uint,                                                           \
-        unsigned long long: stem_uint,                                                      \
-        float: stem_float,                                                                  \
-        double: stem_float,                                                                 \
-        char *: stem_str,                                                                   \
-        const char *: stem_str,                                                             \
+/* clang-format off */
+#define STEM_VALUE(x) \
+    _Generic((x), \
+        _Bool: stem_bool, \
+        char: stem_int, \
+        signed char: stem_int, \
+        short: stem_int, \
+        int: stem_int, \
+        long: stem_int, \
+        long long: stem_int, \
+        unsigned char: stem_uint, \
+        unsigned short: stem_uint, \
+        unsigned: stem_uint, \
+        unsigned long: stem_uint, \
+        unsigned long long: stem_uint, \
+        float: stem_float, \
+        double: stem_float, \
+        char *: stem_str, \
+        const char *: stem_str, \
         stem_value: stem_value_itself)(x)
+
+/* clang-format on */
 
 /* stem_put(db, "logins", 7): stores x under the key; each argument is evaluated once. */
 #define stem_put(db, key, x) stem_put_value((db), (key), STEM_VALUE(x))

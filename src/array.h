@@ -14,8 +14,8 @@ size_t stem_array_encoded_size(const stem_array_view *array);
 /* Writes exactly those bytes. */
 void stem_array_encode(const stem_array_view *array, unsigned char *out);
 
-/* Reads the payload of an ext 78 (what follows the type code) into a view that points into
- * it, aligned or not. STEM_ECORRUPT for what is malformed. */
+/* Reads the payload of an ext 78 (what follows the type code) into a view that points
+ * into it, aligned or not. STEM_ECORRUPT for what is malformed. */
 int stem_array_decode(const unsigned char *payload, size_t len, stem_array_view *array);
 
 /* Whether the shape and the data can be used where they lie. */

@@ -1,11 +1,11 @@
 /*
  * The contract between the database and a store. An engine keeps byte strings under byte
- * strings, in memcmp order; it knows nothing of paths, types or handles, and includes nothing
- * from the layers above it.
+ * strings, in memcmp order; it knows nothing of paths, types or handles, and includes
+ * nothing from the layers above it.
  *
- * Every function answers with a stem_code and says the cause with stem_fail (error.h); outputs
- * are set on STEM_OK alone. All functions of an engine may be called from any thread; those of
- * an iterator from one at a time.
+ * Every function answers with a stem_code and says the cause with stem_fail (error.h);
+ * outputs are set on STEM_OK alone. All functions of an engine may be called from any
+ * thread; those of an iterator from one at a time.
  */
 #ifndef STEM_ENGINE_H
 #define STEM_ENGINE_H
@@ -28,8 +28,8 @@ typedef struct stem_read {
     char *
         data; /* malloc'ed, owned by the caller, aligned for any type; NULL when absent */
     size_t len;
-    /* When it is not 0 and a later expectation carries it for the same key, the engine may
-     * know without reading that the key is still as it was read. */
+    /* When it is not 0 and a later expectation carries it for the same key, the engine
+     * may know without reading that the key is still as it was read. */
     uint64_t stamp;
 } stem_read;
 
@@ -52,8 +52,8 @@ typedef struct stem_expectation {
     uint64_t stamp; /* of the read it rests on, or 0 */
 } stem_expectation;
 
-/* Writes in order, applied all or nothing if every expectation holds; the later of two writes
- * of one key wins. */
+/* Writes in order, applied all or nothing if every expectation holds; the later of two
+ * writes of one key wins. */
 typedef struct stem_commit {
     const stem_write *writes;
     size_t n_writes;
@@ -71,34 +71,35 @@ typedef struct stem_engine_range {
 typedef struct stem_engine_ops {
     const char *name;
 
-    /* Reads `n` keys, all from one state: the snapshot's, or with NULL the newest. Absent keys
-     * are no failure. On failure `reads` holds nothing to free. */
+    /* Reads `n` keys, all from one state: the snapshot's, or with NULL the newest.
+     * Absent keys are no failure. On failure `reads` holds nothing to free. */
     int (*read)(stem_engine *engine, const stem_engine_snapshot *snapshot,
                 const stem_slice *keys, size_t n, stem_read *reads);
 
-    /* Applies a commit: once it has answered STEM_OK every later read sees it, and it survives
-     * the process's death. STEM_CONFLICT leaves everything as it was, with the index of an
-     * expectation that failed in `*failed`. So does a failure, now and for ever, but for
-     * STEM_EUNKNOWN: applied, while it is not known to have become durable. */
+    /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
+     * survives the process's death. STEM_CONFLICT leaves everything as it was, with
+     * the index of an expectation that failed in `*failed`. So does a failure, now and
+     * for ever, but for STEM_EUNKNOWN: applied, while it is not known to have become
+     * durable. */
     int (*commit)(stem_engine *engine, const stem_commit *commit, size_t *failed);
 
-    /* An iterator over the range as it is now, or in the snapshot, before its first entry;
-     * `reverse` goes from the end to the start. The range is copied. */
+    /* An iterator over the range as it is now, or in the snapshot, before its first
+     * entry; `reverse` goes from the end to the start. The range is copied. */
     int (*iter_open)(stem_engine *engine, const stem_engine_snapshot *snapshot,
                      const stem_engine_range *range, bool reverse,
                      stem_engine_iter **iter);
     /* The next entry, borrowed until the next call on the iterator; `value` may be NULL.
      * STEM_NOTFOUND at the end. After a failure every call fails alike. */
     int (*iter_next)(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
-    /* Lets the next step arrive at the first entry at or after `key`, in reverse at or before
-     * it, and within the range in either case. */
+    /* Lets the next step arrive at the first entry at or after `key`, in reverse at or
+     * before it, and within the range in either case. */
     int (*iter_seek)(stem_engine_iter *iter, stem_slice key);
     void (*iter_close)(stem_engine_iter *iter);
 
     int (*snapshot_open)(stem_engine *engine, stem_engine_snapshot **snapshot);
     void (*snapshot_close)(stem_engine *engine, stem_engine_snapshot *snapshot);
 
-    /* Everything committed before the call survives the machine's death once it answers. */
+    /* Everything committed before the call survives the machine's death afterwards. */
     int (*sync)(stem_engine *engine);
     int (*compact)(stem_engine *engine, const stem_engine_range *range);
     int (*estimate)(stem_engine *engine, const stem_engine_range *range,
@@ -124,7 +125,7 @@ struct stem_engine_iter {
     stem_engine *engine;
 };
 
-/* ---- engine/location.c: which engine serves a location, and who shares it ------------- */
+/* ---- engine/location.c: which engine serves a location, and who shares it --------- */
 
 /* The engine for a location, opened or joined, with one user more. */
 int stem_engine_acquire(const char *location, const stem_options *options,
@@ -134,7 +135,7 @@ static inline void stem_engine_retain(stem_engine *engine)
 {
     atomic_fetch_add_explicit(&engine->users, 1, memory_order_relaxed);
 }
-/* One user less; the last one closes it. When that fails the engine stays, with that user. */
+/* One user less; the last closes it. When that fails the engine stays, with that user. */
 int stem_engine_release(stem_engine *engine);
 /* Removes what is at a location; see stem_destroy. */
 int stem_engine_destroy(const char *location);

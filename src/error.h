@@ -1,6 +1,6 @@
 /*
- * This thread's last failure: a code and a text. Rooms below the handles say the cause, the
- * handles add the operation and the place.
+ * This thread's last failure: a code and a text. Rooms below the handles say the cause,
+ * the handles add the operation and the place.
  */
 #ifndef STEM_ERROR_H
 #define STEM_ERROR_H
@@ -10,8 +10,9 @@
 /* Sets the code and, printf-like, the text; returns the code. Long texts are cut. */
 int stem_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts "operation place: " before the text of the last failure and returns `code`. `place` is a
- * path in text form, shortened in the middle when long; NULL or "" leaves it out. */
+/* Puts "operation place: " before the text of the last failure and returns `code`.
+ * `place` is a path in text form, shortened in the middle when long; NULL or "" leaves
+ * it out. */
 int stem_fail_at(int code, const char *operation, const char *place);
 
 /* Sets the code alone, for the `_or` reads. */

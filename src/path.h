@@ -6,8 +6,8 @@
 
 #include "stem.h"
 
-/* The length of a component, or 0 after stem_fail(STEM_EINVAL) when it is NULL, empty or over
- * the limit. */
+/* The length of a component, or 0 after stem_fail(STEM_EINVAL) when it is NULL, empty
+ * or over the limit. */
 size_t stem_component_len(const char *name);
 
 /* The text form of `len` stored bytes, with or without a NUL at their end; owned. */

@@ -1,6 +1,6 @@
 /*
- * Values as MessagePack bytes, both ways. Decoding trusts nothing: it never reads past the
- * buffer, and allocates only for an array that must be moved to be aligned.
+ * Values as MessagePack bytes, both ways. Decoding trusts nothing: it never reads past
+ * the buffer, and allocates only for an array that must be moved to be aligned.
  */
 #ifndef STEM_VALUE_H
 #define STEM_VALUE_H
@@ -16,12 +16,12 @@ void stem_value_encode(const stem_value *value, unsigned char *out);
  * there, `*needs_copy` is set instead of copying, and the view is not to be used. */
 int stem_value_decode(const void *data, size_t len, stem_value *out, bool *needs_copy);
 
-/* Reads the value in a malloc'ed buffer and takes the buffer over: into the value, which owns
- * it (strings are moved to its start and ended with a NUL), or to free() when nothing points
- * into it, and on failure. */
+/* Reads the value in a malloc'ed buffer and takes the buffer over: into the value,
+ * which owns it (strings are moved to its start and ended with a NUL), or to free()
+ * when nothing points into it, and on failure. */
 int stem_value_adopt(char *buffer, size_t len, stem_value *out);
 
-/* The type of the value in `data`, or a failure, without looking at more than its head. */
+/* The type of the value in `data`, or a failure, from a look at its head alone. */
 int stem_value_peek_type(const void *data, size_t len, int *type);
 
 #endif

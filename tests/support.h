@@ -7,14 +7,14 @@
 #include <check.h>
 #include <stdbool.h>
 
-/* Runs the suite and returns main's exit status. Each test runs in a process of its own. */
+/* Runs the suite and returns main's exit status. Each test runs in its own process. */
 int run_suite(Suite *suite);
 
 /* A new test case of that name in the suite, with a time limit in seconds. */
 TCase *add_case(Suite *suite, const char *name, double seconds);
 
-/* The path of a new empty directory under $TMPDIR or /tmp, removed with all it holds when this
- * process exits; the text lives until then. */
+/* The path of a new empty directory under $TMPDIR or /tmp, removed with all it holds
+ * when this process exits; the text lives until then. */
 const char *temp_dir(void);
 
 /* `dir`/`name` in a buffer that lives until the process exits. */

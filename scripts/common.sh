@@ -1,0 +1,142 @@
+# What the scripts share: the Debian packages that Stem needs, and building it out of
+# tree. Sourced, never run. Everything here may be run again at any time: what is
+# installed, configured or built already is left as it is.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# docs/dependencies.md says why each is needed. libc6-dev is only recommended by gcc.
+build_packages=(
+    gcc g++ libc6-dev make autoconf automake libtool pkg-config
+    libleveldb-dev libmsgpack-dev libjansson-dev
+)
+test_packages=(check libsubunit-dev strace valgrind binutils jq alsa-utils)
+demo_packages=(iso-codes alsa-utils jq)
+
+say() {
+    printf '%s\n' "$*"
+}
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# need_packages PACKAGE...: installs those that are missing, after saying which.
+need_packages() {
+    local package missing=() as_root=()
+
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        say "No apt-get here: taking for granted what docs/dependencies.md lists."
+        return
+    fi
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        say "Packages: everything needed is installed."
+        return
+    fi
+    say "Packages: installing with apt-get: ${missing[*]}"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null ||
+            die "not root, and there is no sudo: install the packages above by hand"
+        as_root=(sudo)
+    fi
+    # env inside sudo: sudo drops the variable otherwise.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get update -q </dev/null || die "apt-get update failed"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}" </dev/null ||
+        die "apt-get could not install: ${missing[*]}"
+}
+
+# Makes the configure script when it is missing or older than what it is made from.
+make_configure() {
+    local made=$root/configure output
+
+    if [ ! -e "$made" ] || [ ! -e "$root/Makefile.in" ] ||
+        [ "$root/configure.ac" -nt "$made" ] ||
+        [ "$root/Makefile.am" -nt "$root/Makefile.in" ]; then
+        say "Making configure"
+        if ! output=$(cd "$root" && mkdir -p m4 && autoreconf -fi 2>&1); then
+            say "$output"
+            die "autoreconf failed"
+        fi
+        # autoreconf leaves a file alone when its text would not change.
+        touch "$root/Makefile.in" "$made"
+    fi
+}
+
+# configure_in DIR [ARGUMENT...]: DIR/Makefile, made with these arguments of configure.
+configure_in() {
+    local dir=$1 arguments
+    shift
+    arguments=$(printf '%q ' "$@")
+
+    make_configure
+    # automake refuses to build out of a tree that is configured in place.
+    [ ! -e "$root/config.status" ] ||
+        die "$root is configured in place: run 'make distclean' there first"
+    mkdir -p "$dir"
+    if [ ! -e "$dir/Makefile" ] || [ "$root/configure" -nt "$dir/config.status" ] ||
+        [ "$(cat "$dir/.arguments" 2>/dev/null)" != "$arguments" ]; then
+        say "Configuring $(basename "$dir")"
+        (cd "$dir" && "$root/configure" -q "$@") || die "configure failed"
+        printf '%s\n' "$arguments" >"$dir/.arguments"
+    fi
+}
+
+make_in() {
+    local dir=$1
+    shift
+    make -C "$dir" -s -j"$(nproc)" "$@"
+}
+
+# check_in DIR: builds and runs all tests there, and says how many cases ran.
+check_in() {
+    local dir=$1 status=0
+
+    make_in "$dir" check || status=$?
+    count_tests "$dir"
+    return $status
+}
+
+# Adds up what the logs of a `make check` in DIR say, into passed, failed and skipped:
+# Check's own totals, and one for each test that is a script.
+count_tests() {
+    local dir=$1 trs log result
+    local totals='Checks: ([0-9]+), Failures: ([0-9]+), Errors: ([0-9]+)'
+
+    passed=0 failed=0 skipped=0
+    for trs in "$dir"/tests/*.trs; do
+        [ -e "$trs" ] || continue
+        log=${trs%.trs}.log
+        result=$(sed -n 's/^:test-global-result: //p' "$trs")
+        if [[ $(grep -aE "$totals" "$log" | tail -n 1) =~ $totals ]]; then
+            local bad=$((BASH_REMATCH[2] + BASH_REMATCH[3]))
+            passed=$((passed + BASH_REMATCH[1] - bad))
+            failed=$((failed + bad))
+            # A leak found at exit, say, fails a suite whose cases all passed.
+            [ "$result" = PASS ] || [ $bad -gt 0 ] || failed=$((failed + 1))
+        elif [ "$result" = PASS ]; then
+            passed=$((passed + 1))
+        elif [ "$result" = SKIP ]; then
+            skipped=$((skipped + 1))
+            say "skipped: $(basename "$log" .log): $(tail -n 2 "$log" | head -n 1)"
+        else
+            failed=$((failed + 1))
+        fi
+        case $result in
+        PASS | SKIP) ;;
+        *)
+            say "---- $log"
+            tail -n 30 "$log"
+            ;;
+        esac
+    done
+    say "$passed test cases passed, $failed failed, $skipped skipped"
+}

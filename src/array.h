@@ -15,10 +15,20 @@ size_t stem_array_encoded_size(const stem_array_view *array);
 void stem_array_encode(const stem_array_view *array, unsigned char *out);
 
 /* Reads the payload of an ext 78 (what follows the type code) into a view that points
- * into it, aligned or not. STEM_ECORRUPT for what is malformed. */
-int stem_array_decode(const unsigned char *payload, size_t len, stem_array_view *array);
+ * into it, aligned or not: NULL, or what is wrong with it. */
+const char *stem_array_decode(const unsigned char *payload, size_t len,
+                              stem_array_view *array);
 
 /* Whether the shape and the data can be used where they lie. */
 bool stem_array_is_aligned(const stem_array_view *array);
+
+/* The bytes of an aligned block for both the shape and the data of an array. */
+size_t stem_array_block_size(const stem_array_view *array);
+/* Copies them into such a block and lets the view point there. */
+void stem_array_move(stem_array_view *array, void *block);
+
+/* The product of `ndim` extents in `*count`; false when it overflows. Any extent of zero
+ * makes it zero, whatever the others are. `shape` need not be aligned. */
+bool stem_shape_count(const void *shape, int ndim, uint64_t *count);
 
 #endif

@@ -1,0 +1,243 @@
+/*
+ * Values to canonical MessagePack: the shortest head of each kind, floats always in 64
+ * bits. msgpack-c writes it, through callbacks that count or append. What lies packed
+ * already is written anew token by token, which needs no recursion: MessagePack's
+ * containers say up front how much they hold.
+ */
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "array.h"
+#include "error.h"
+#include "msgpack_bytes.h"
+#include "value.h"
+
+enum { NANOSECONDS_MAX = 999999999 };
+
+static int count_bytes(void *total, const char *data, size_t len)
+{
+    (void)data;
+    *(size_t *)total += len;
+    return 0;
+}
+
+static int append_bytes(void *next, const char *data, size_t len)
+{
+    unsigned char **out = next;
+
+    if (len > 0)
+        memcpy(*out, data, len);
+    *out += len;
+    return 0;
+}
+
+/* Packs a value that has been checked, but for arrays, and for containers their heads
+ * alone. */
+static inline void pack(msgpack_packer *packer, const stem_value *value)
+{
+    msgpack_timestamp time;
+
+    switch (value->type) {
+    case STEM_NIL:
+        msgpack_pack_nil(packer);
+        break;
+    case STEM_BOOL:
+        if (value->as.boolean)
+            msgpack_pack_true(packer);
+        else
+            msgpack_pack_false(packer);
+        break;
+    case STEM_INT:
+        msgpack_pack_int64(packer, value->as.integer);
+        break;
+    case STEM_UINT:
+        msgpack_pack_uint64(packer, value->as.unsigned_);
+        break;
+    case STEM_FLOAT:
+        msgpack_pack_double(packer, value->as.real);
+        break;
+    case STEM_STR:
+        msgpack_pack_str(packer, value->as.str.len);
+        packer->callback(packer->data, value->as.str.data, value->as.str.len);
+        break;
+    case STEM_BIN:
+        msgpack_pack_bin(packer, value->as.bin.len);
+        packer->callback(packer->data, value->as.bin.data, value->as.bin.len);
+        break;
+    case STEM_TIME:
+        time.tv_sec = value->as.time.seconds;
+        time.tv_nsec = value->as.time.nanoseconds;
+        msgpack_pack_timestamp(packer, &time);
+        break;
+    case STEM_EXT:
+        msgpack_pack_ext(packer, value->as.ext.len, (int8_t)value->as.ext.code);
+        packer->callback(packer->data, value->as.ext.data, value->as.ext.len);
+        break;
+    case STEM_LIST:
+        msgpack_pack_array(packer, value->as.packed.count);
+        break;
+    default: /* STEM_MAP */
+        msgpack_pack_map(packer, value->as.packed.count);
+        break;
+    }
+}
+
+static int check_bytes(const stem_value *value, const void *data, size_t len)
+{
+    const char *type = stem_type_name(value->type);
+
+    if (!data && len > 0)
+        return stem_fail(STEM_EINVAL, "%s: the data is NULL", type);
+    if (len > STEM_VALUE_MAX)
+        return stem_fail(STEM_EINVAL, "%s: %zu bytes, and a value may have %d", type, len,
+                         STEM_VALUE_MAX);
+    return STEM_OK;
+}
+
+static int check(const stem_value *value)
+{
+    if (value->reserved != 0)
+        return stem_fail(STEM_EINVAL, "the value's reserved member is not zero");
+    switch (value->type) {
+    case STEM_NIL:
+    case STEM_BOOL:
+    case STEM_INT:
+    case STEM_UINT:
+    case STEM_FLOAT:
+        return STEM_OK;
+    case STEM_STR:
+        return check_bytes(value, value->as.str.data, value->as.str.len);
+    case STEM_BIN:
+        return check_bytes(value, value->as.bin.data, value->as.bin.len);
+    case STEM_TIME:
+        if (value->as.time.nanoseconds > NANOSECONDS_MAX)
+            return stem_fail(STEM_EINVAL, "time: %u nanoseconds, and the most is %d",
+                             (unsigned)value->as.time.nanoseconds, NANOSECONDS_MAX);
+        return STEM_OK;
+    case STEM_LIST:
+    case STEM_MAP:
+        return check_bytes(value, value->as.packed.data, value->as.packed.len);
+    case STEM_EXT:
+        if (value->as.ext.code < 0 || value->as.ext.code > STEM_EXT_CODE_MAX)
+            return stem_fail(STEM_EINVAL, "ext: type code %d, not 0 to %d",
+                             value->as.ext.code, STEM_EXT_CODE_MAX);
+        return check_bytes(value, value->as.ext.data, value->as.ext.len);
+    default:
+        return stem_fail(STEM_EINVAL, "%d is no type of a value", value->type);
+    }
+}
+
+/* The size of a scalar, or of a container's head; 0 after stem_fail. */
+static size_t token_size(const stem_value *value)
+{
+    msgpack_packer packer;
+    size_t size = 0;
+
+    if (value->type == STEM_ARRAY)
+        return stem_array_encoded_size(&value->as.array);
+    if (check(value) != STEM_OK)
+        return 0;
+    msgpack_packer_init(&packer, &size, count_bytes);
+    pack(&packer, value);
+    return size;
+}
+
+/* The same for a whole container, whose bytes are the caller's and so are checked. */
+static size_t packed_size(const stem_packed_view *packed)
+{
+    const unsigned char *start = packed->data;
+    stem_tokens tokens;
+    stem_value token;
+    size_t total = 0;
+
+    stem_tokens_start(&tokens, start, start + packed->len);
+    while (!tokens.is_done) {
+        size_t offset = (size_t)(tokens.next - start);
+        const char *problem = stem_tokens_next(&tokens, &token);
+        size_t size;
+
+        if (problem) {
+            stem_fail(STEM_EINVAL, "packed: at byte %zu %s", offset, problem);
+            return 0;
+        }
+        size = token_size(&token);
+        if (size == 0) {
+            stem_fail(STEM_EINVAL, "packed: at byte %zu %s", offset, stem_errmsg());
+            return 0;
+        }
+        total += size;
+    }
+    if (tokens.next != tokens.end) {
+        stem_fail(STEM_EINVAL,
+                  "packed: at byte %zu the value has ended, and more follows",
+                  (size_t)(tokens.next - start));
+        return 0;
+    }
+    return total;
+}
+
+size_t stem_value_encoded_size(const stem_value *value)
+{
+    size_t size = token_size(value);
+
+    if (size > 0 && (value->type == STEM_LIST || value->type == STEM_MAP))
+        size = packed_size(&value->as.packed);
+    if (size > STEM_VALUE_MAX) {
+        stem_fail(STEM_EINVAL, "%s: %zu bytes, and a value may have %d",
+                  stem_type_name(value->type), size, STEM_VALUE_MAX);
+        return 0;
+    }
+    return size;
+}
+
+static void encode_token(const stem_value *value, unsigned char **out)
+{
+    msgpack_packer packer;
+
+    if (value->type == STEM_ARRAY) {
+        stem_array_encode(&value->as.array, *out);
+        *out += stem_array_encoded_size(&value->as.array);
+        return;
+    }
+    msgpack_packer_init(&packer, out, append_bytes);
+    pack(&packer, value);
+}
+
+void stem_value_encode(const stem_value *value, unsigned char *out)
+{
+    stem_tokens tokens;
+    stem_value token;
+
+    if (value->type != STEM_LIST && value->type != STEM_MAP) {
+        encode_token(value, &out);
+        return;
+    }
+    stem_tokens_start(&tokens, value->as.packed.data,
+                      (const unsigned char *)value->as.packed.data +
+                          value->as.packed.len);
+    while (!tokens.is_done && !stem_tokens_next(&tokens, &token))
+        encode_token(&token, &out);
+}
+
+void *stem_encode(const stem_value *value, size_t *len)
+{
+    void *buffer;
+    size_t size;
+
+    if (!value || !len) {
+        stem_fail(STEM_EINVAL, "encode: %s is NULL", value ? "len" : "the value");
+        return NULL;
+    }
+    size = stem_value_encoded_size(value);
+    if (size == 0)
+        return NULL;
+    buffer = malloc(size);
+    if (!buffer) {
+        stem_fail(STEM_ENOMEM, "no memory to encode %zu bytes", size);
+        return NULL;
+    }
+    stem_value_encode(value, buffer);
+    *len = size;
+    return buffer;
+}

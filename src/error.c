@@ -1,0 +1,137 @@
+/*
+ * The last failure of each thread, and the names of the codes. Nothing here allocates, so
+ * that running out of memory can be told like everything else.
+ */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TEXT_SIZE = 1024, PLACE_MAX = 200, PLACE_HALF = 98 };
+
+/* Per thread, as errno is: a text that another thread's failure could replace between the
+ * failing call and stem_errmsg() would be of no use. */
+static _Thread_local struct {
+    int code;
+    char text[TEXT_SIZE];
+} last;
+
+int stem_errcode(void)
+{
+    return last.code;
+}
+
+const char *stem_errmsg(void)
+{
+    return last.text;
+}
+
+void stem_errcode_set(int code)
+{
+    last.code = code;
+}
+
+int stem_fail(int code, const char *format, ...)
+{
+    /* The arguments may point into the text that is about to be replaced. */
+    char text[TEXT_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vsnprintf(text, sizeof text, format, arguments) < 0)
+        text[0] = '\0';
+    va_end(arguments);
+    memcpy(last.text, text, strlen(text) + 1);
+    last.code = code;
+    return code;
+}
+
+/* Bytes of the escape or UTF-8 sequence that `text` begins with; it ends at a NUL at the
+ * latest. */
+static size_t unit_len(const char *text)
+{
+    unsigned char lead = (unsigned char)text[0];
+    size_t want = 1;
+
+    if (lead == '\\')
+        want = text[1] == 'x' ? 4 : 2;
+    else if (lead >= 0xF0)
+        want = 4;
+    else if (lead >= 0xE0)
+        want = 3;
+    else if (lead >= 0xC0)
+        want = 2;
+    return strnlen(text, want);
+}
+
+/* Writes a place of more than PLACE_MAX bytes as its two ends, cut between units. */
+static void shorten(const char *place, size_t len, char out[PLACE_MAX])
+{
+    size_t head = 0;
+    size_t tail;
+    size_t unit;
+
+    while ((unit = unit_len(place + head)) > 0 && head + unit <= PLACE_HALF)
+        head += unit;
+    tail = head;
+    while (len - tail > PLACE_HALF)
+        tail += unit_len(place + tail);
+    snprintf(out, PLACE_MAX, "%.*s...%s", (int)head, place, place + tail);
+}
+
+int stem_fail_at(int code, const char *operation, const char *place)
+{
+    char shortened[PLACE_MAX];
+    size_t len = place ? strlen(place) : 0;
+
+    if (len == 0)
+        return stem_fail(code, "%s: %s", operation, last.text);
+    if (len > PLACE_MAX) {
+        shorten(place, len, shortened);
+        place = shortened;
+    }
+    return stem_fail(code, "%s %s: %s", operation, place, last.text);
+}
+
+const char *stem_strerror(int code)
+{
+    switch (code) {
+    case STEM_OK:
+        return "STEM_OK";
+    case STEM_NOTFOUND:
+        return "STEM_NOTFOUND";
+    case STEM_EXISTS:
+        return "STEM_EXISTS";
+    case STEM_CONFLICT:
+        return "STEM_CONFLICT";
+    case STEM_EINVAL:
+        return "STEM_EINVAL";
+    case STEM_ETYPE:
+        return "STEM_ETYPE";
+    case STEM_ERANGE:
+        return "STEM_ERANGE";
+    case STEM_ENOMEM:
+        return "STEM_ENOMEM";
+    case STEM_EIO:
+        return "STEM_EIO";
+    case STEM_ECORRUPT:
+        return "STEM_ECORRUPT";
+    case STEM_ELOCKED:
+        return "STEM_ELOCKED";
+    case STEM_EREADONLY:
+        return "STEM_EREADONLY";
+    case STEM_EFORMAT:
+        return "STEM_EFORMAT";
+    case STEM_ENOTSUP:
+        return "STEM_ENOTSUP";
+    case STEM_EFORK:
+        return "STEM_EFORK";
+    case STEM_EGONE:
+        return "STEM_EGONE";
+    case STEM_EUNKNOWN:
+        return "STEM_EUNKNOWN";
+    default:
+        return "unknown code";
+    }
+}

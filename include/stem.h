@@ -180,7 +180,8 @@ typedef struct stem_bytes {
     size_t len;
 } stem_bytes;
 
-/* A string; reads end it with a NUL that `len` does not count. */
+/* A string of `len` bytes. Behind what a handle or an iterator reads there is a NUL besides,
+ * but not behind what a cursor or stem_decode finds among other bytes. */
 typedef struct stem_string {
     const char *data;
     size_t len;
@@ -507,7 +508,8 @@ STEM_API int stem_iter_close(stem_iter *iter);
 
 /* The names one level down, each once, in one or two seeks a name however much lies
  * below it. An iterator as above: the key is the name, the value is the name's own or
- * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. */
+ * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. Bounds
+ * compare names, and take what lies below them along. */
 STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
 
 /* ---- The whole place -------------------------------------------------------------- */

@@ -1,0 +1,375 @@
+/*
+ * Handles: opening, deriving, closing, and what concerns the whole place behind one.
+ *
+ * A handle holds one user of its engine, and one of its snapshot when it is frozen; nothing
+ * else ties handles together, so they close in any order.
+ */
+#include "db.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "path.h"
+
+/* ---- Failing ---------------------------------------------------------------------- */
+
+int stem_db_check(const stem_db *db, const char *operation)
+{
+    if (!db)
+        return stem_fail(STEM_EINVAL, "%s: the handle is NULL", operation);
+    if (stem_engine_is_inherited(db->engine))
+        return stem_fail(STEM_EFORK,
+                         "%s: the handle was opened before fork(); it stays the parent's",
+                         operation);
+    return STEM_OK;
+}
+
+int stem_db_fail_below(const stem_db *db, int code, const char *operation,
+                       const char *below, size_t len)
+{
+    char *stored = malloc(db->prefix_len + len + 1);
+
+    if (!stored)
+        return stem_fail_at(code, operation, NULL);
+    memcpy(stored, db->prefix, db->prefix_len);
+    if (len > 0)
+        memcpy(stored + db->prefix_len, below, len);
+    char *text = stem_path_text(stored, db->prefix_len + len);
+    free(stored);
+    stem_fail_at(code, operation, text);
+    stem_free(text);
+    return code;
+}
+
+int stem_db_fail(const stem_db *db, int code, const char *operation, const char *key)
+{
+    size_t len = key ? strnlen(key, STEM_COMPONENT_MAX) : 0;
+
+    return stem_db_fail_below(db, code, operation, key, len);
+}
+
+/* ---- Counting --------------------------------------------------------------------- */
+
+stem_frozen *stem_frozen_retain(stem_frozen *frozen)
+{
+    if (frozen)
+        atomic_fetch_add_explicit(&frozen->users, 1, memory_order_relaxed);
+    return frozen;
+}
+
+void stem_frozen_release(stem_frozen *frozen, stem_engine *engine)
+{
+    if (!frozen || atomic_fetch_sub(&frozen->users, 1) > 1)
+        return;
+    if (!stem_engine_is_inherited(engine))
+        engine->ops->snapshot_close(engine, frozen->snapshot);
+    free(frozen);
+}
+
+/* A handle like `db`, with `room` bytes behind its prefix, and users of its own. */
+static stem_db *derive(const stem_db *db, size_t room)
+{
+    stem_db *made = malloc(sizeof *made + db->prefix_len + room);
+
+    if (!made) {
+        stem_fail(STEM_ENOMEM, "no memory for a handle");
+        return NULL;
+    }
+    made->engine = db->engine;
+    made->frozen = stem_frozen_retain(db->frozen);
+    made->is_read_only = db->is_read_only;
+    made->sync = db->sync;
+    made->prefix_len = db->prefix_len;
+    memcpy(made->prefix, db->prefix, db->prefix_len);
+    stem_engine_retain(made->engine);
+    return made;
+}
+
+/* ---- Opening and closing ---------------------------------------------------------- */
+
+static int check_reserved(const stem_options *options)
+{
+    for (size_t i = 0; i < sizeof options->reserved / sizeof *options->reserved; i++)
+        if (options->reserved[i] != 0)
+            return stem_fail(
+                STEM_EINVAL,
+                "stem_options.reserved[%zu] is not zero: the options were not "
+                "initialised, or are a newer library's",
+                i);
+    return STEM_OK;
+}
+
+static int open_location(stem_db **db, const char *location, const stem_options *options)
+{
+    stem_engine *engine;
+
+    if (!db)
+        return stem_fail(STEM_EINVAL, "the place for the handle is NULL");
+    int code = check_reserved(options);
+    if (code != STEM_OK)
+        return code;
+    stem_db *made = malloc(sizeof *made);
+    if (!made)
+        return stem_fail(STEM_ENOMEM, "no memory for a handle");
+    code = stem_engine_acquire(location, options, &engine);
+    if (code != STEM_OK) {
+        free(made);
+        return code;
+    }
+    *made = (stem_db){
+        .engine = engine, .is_read_only = options->read_only, .sync = options->sync};
+    *db = made;
+    return STEM_OK;
+}
+
+int stem_open(stem_db **db, const char *location, const stem_options *options)
+{
+    static const stem_options defaults;
+
+    int code = open_location(db, location, options ? options : &defaults);
+    if (code < 0)
+        stem_fail_at(code, "open", location);
+    return code;
+}
+
+int stem_close(stem_db *db)
+{
+    if (!db)
+        return STEM_OK;
+    stem_frozen_release(db->frozen, db->engine);
+    db->frozen = NULL;
+    int code = stem_engine_release(db->engine);
+    if (code != STEM_OK)
+        return stem_fail_at(code, "close", NULL);
+    free(db);
+    return STEM_OK;
+}
+
+int stem_destroy(const char *location)
+{
+    int code = stem_engine_destroy(location);
+
+    if (code < 0)
+        stem_fail_at(code, "destroy", location);
+    return code;
+}
+
+/* ---- Deriving --------------------------------------------------------------------- */
+
+/* Long lists and names are measured again while they are copied, short ones remembered. */
+enum { REMEMBERED = 8 };
+
+/* The stored length that `n` names add, or false after a failure. */
+static bool measure_names(const stem_db *db, const char *const *names, size_t n,
+                          size_t lens[REMEMBERED], size_t *added)
+{
+    size_t sum = 0;
+
+    if (n > 0 && !names) {
+        stem_fail(STEM_EINVAL, "the list of names is NULL");
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t len = stem_component_len(names[i]);
+
+        if (len == 0)
+            return false;
+        if (i < REMEMBERED)
+            lens[i] = len;
+        sum += len + 1;
+        if (db->prefix_len + sum > STEM_PATH_MAX) {
+            stem_fail(STEM_EINVAL, "the path is over %d bytes", STEM_PATH_MAX);
+            return false;
+        }
+    }
+    *added = sum;
+    return true;
+}
+
+stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n)
+{
+    size_t lens[REMEMBERED], added;
+
+    if (stem_db_check(db, "sub") != STEM_OK)
+        return NULL;
+    if (!measure_names(db, names, n, lens, &added)) {
+        stem_db_fail(db, stem_errcode(), "sub", NULL);
+        return NULL;
+    }
+    stem_db *sub = derive(db, added);
+    if (!sub)
+        return NULL;
+    char *end = sub->prefix + sub->prefix_len;
+    for (size_t i = 0; i < n; i++) {
+        size_t size = (i < REMEMBERED ? lens[i] : strlen(names[i])) + 1;
+
+        memcpy(end, names[i], size);
+        end += size;
+    }
+    sub->prefix_len += added;
+    return sub;
+}
+
+stem_db *stem_dup(stem_db *db)
+{
+    return stem_db_check(db, "dup") == STEM_OK ? derive(db, 0) : NULL;
+}
+
+stem_db *stem_read_only(stem_db *db)
+{
+    if (stem_db_check(db, "read_only") != STEM_OK)
+        return NULL;
+    stem_db *made = derive(db, 0);
+    if (made)
+        made->is_read_only = true;
+    return made;
+}
+
+/* Opens a snapshot with one user, or NULL. */
+static stem_frozen *freeze(stem_engine *engine)
+{
+    stem_frozen *frozen = malloc(sizeof *frozen);
+
+    if (!frozen) {
+        stem_fail(STEM_ENOMEM, "no memory for a snapshot");
+        return NULL;
+    }
+    atomic_init(&frozen->users, 1);
+    if (engine->ops->snapshot_open(engine, &frozen->snapshot) != STEM_OK) {
+        free(frozen);
+        return NULL;
+    }
+    return frozen;
+}
+
+stem_db *stem_snapshot(stem_db *db)
+{
+    stem_db *made = stem_read_only(db);
+
+    if (!made || made->frozen)
+        return made; /* frozen already: the same moment */
+    made->frozen = freeze(made->engine);
+    if (!made->frozen) {
+        int code = stem_db_fail(db, stem_errcode(), "snapshot", NULL);
+        stem_close(made);
+        stem_errcode_set(code);
+        return NULL;
+    }
+    return made;
+}
+
+char *stem_path(stem_db *db)
+{
+    if (stem_db_check(db, "path") != STEM_OK)
+        return NULL;
+    return stem_path_text(db->prefix, db->prefix_len);
+}
+
+/* ---- Stored keys ------------------------------------------------------------------ */
+
+int stem_key_make(const stem_db *db, const char *name, stem_key *key)
+{
+    const size_t len = stem_component_len(name);
+    const size_t size = db->prefix_len + len;
+    char *bytes = key->inline_bytes;
+
+    if (len == 0)
+        return STEM_EINVAL;
+    if (size > STEM_PATH_MAX)
+        return stem_fail(STEM_EINVAL, "the path is %zu bytes, over the limit of %d", size,
+                         STEM_PATH_MAX);
+    key->heap = NULL;
+    if (size > sizeof key->inline_bytes) {
+        bytes = key->heap = malloc(size);
+        if (!bytes)
+            return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", size);
+    }
+    memcpy(bytes, db->prefix, db->prefix_len);
+    memcpy(bytes + db->prefix_len, name, len);
+    key->stored = (stem_slice){bytes, size};
+    return STEM_OK;
+}
+
+/* ---- The whole place -------------------------------------------------------------- */
+
+int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
+{
+    stem_range keys = range ? *range : (stem_range){0};
+    uint64_t n = 0;
+
+    if (!count)
+        return stem_fail(STEM_EINVAL, "count: the place for the count is NULL");
+    keys.keys_only = true;
+    stem_iter *iter = stem_iter_open(db, &keys);
+    if (!iter)
+        return stem_errcode();
+    while (stem_iter_next(iter))
+        n++;
+    int code = stem_iter_close(iter);
+    if (code == STEM_OK)
+        *count = n;
+    return code;
+}
+
+int stem_size(stem_db *db, stem_size_info *size)
+{
+    stem_span span;
+
+    int code = stem_db_check(db, "size");
+    if (code != STEM_OK)
+        return code;
+    if (!size)
+        return stem_fail(STEM_EINVAL, "size: the place for the size is NULL");
+    code = stem_span_make(db, NULL, false, &span);
+    if (code == STEM_OK) {
+        code = db->engine->ops->estimate(db->engine, &span.range, size);
+        free(span.buffer);
+    }
+    return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "size", NULL);
+}
+
+int stem_compact(stem_db *db)
+{
+    stem_span span;
+
+    int code = stem_db_check(db, "compact");
+    if (code != STEM_OK)
+        return code;
+    if (db->is_read_only)
+        code = stem_fail(STEM_EREADONLY, "the handle only reads");
+    if (code == STEM_OK)
+        code = stem_span_make(db, NULL, false, &span);
+    if (code == STEM_OK) {
+        code = db->engine->ops->compact(db->engine, &span.range);
+        free(span.buffer);
+    }
+    return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "compact", NULL);
+}
+
+int stem_sync(stem_db *db)
+{
+    int code = stem_db_check(db, "sync");
+
+    if (code == STEM_OK)
+        code = db->engine->ops->sync(db->engine);
+    if (code != STEM_OK)
+        stem_fail_at(code, "sync", NULL);
+    return code;
+}
+
+int stem_stats(stem_db *db, stem_statistics *stats)
+{
+    int code = stem_db_check(db, "stats");
+
+    if (code != STEM_OK)
+        return code;
+    if (!stats)
+        return stem_fail(STEM_EINVAL, "stats: the place for them is NULL");
+    code = db->engine->ops->stats(db->engine, stats);
+    if (code == STEM_OK)
+        stats->handles = atomic_load(&db->engine->users);
+    else
+        stem_fail_at(code, "stats", NULL);
+    return code;
+}

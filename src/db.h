@@ -1,0 +1,70 @@
+/*
+ * Handles, shared by what can be done through one: db.c, single.c, iter.c.
+ */
+#ifndef STEM_DB_H
+#define STEM_DB_H
+
+#include "engine.h"
+
+/* A snapshot of the engine's, shared by the handles and iterators that read from it. */
+typedef struct stem_frozen {
+    atomic_size_t users;
+    stem_engine_snapshot *snapshot;
+} stem_frozen;
+
+/* A handle is a place in an engine: a prefix, and how to read and write there. Immutable. */
+struct stem_db {
+    stem_engine *engine; /* one user of it */
+    stem_frozen *frozen; /* one user of it; NULL reads the newest state */
+    bool is_read_only;
+    bool sync;
+    size_t prefix_len;
+    char prefix[]; /* each component with a NUL behind it */
+};
+
+/* Checks that a handle can be used here: STEM_EINVAL for NULL, STEM_EFORK for an inherited
+ * one. */
+int stem_db_check(const stem_db *db, const char *operation);
+
+/* Says "operation path: cause" of the last failure and returns its code; `key` may be NULL. */
+int stem_db_fail(const stem_db *db, int code, const char *operation, const char *key);
+/* The same for a path of `len` stored bytes below the handle. */
+int stem_db_fail_below(const stem_db *db, int code, const char *operation,
+                       const char *below, size_t len);
+
+static inline const stem_engine_snapshot *stem_db_snapshot(const stem_db *db)
+{
+    return db->frozen ? db->frozen->snapshot : NULL;
+}
+
+stem_frozen *stem_frozen_retain(stem_frozen *frozen); /* NULL is nothing */
+void stem_frozen_release(stem_frozen *frozen, stem_engine *engine);
+
+enum { STEM_KEY_INLINE = 512 };
+
+/* The stored form of a key below a handle; on the stack unless it is long. */
+typedef struct stem_key {
+    stem_slice stored;
+    char *heap;
+    char inline_bytes[STEM_KEY_INLINE];
+} stem_key;
+
+/* Fills it; STEM_EINVAL for what is no component, or a path over the limit. */
+int stem_key_make(const stem_db *db, const char *name, stem_key *key);
+static inline void stem_key_free(stem_key *key)
+{
+    stem_free(key->heap);
+}
+
+/* The stored bytes that a range spans below a handle. */
+typedef struct stem_span {
+    stem_engine_range range;
+    char *buffer; /* holds both ends; to free() */
+} stem_span;
+
+/* Fills it. `by_name`: the bounds are names one level down and take what lies below them
+ * along; otherwise they are compared with whole paths. `range` may be NULL. */
+int stem_span_make(const stem_db *db, const stem_range *range, bool by_name,
+                   stem_span *span);
+
+#endif

@@ -1,0 +1,451 @@
+/*
+ * The directory of a LevelDB database as Stem guards it (docs/format.md, "The directory").
+ *
+ * LevelDB itself deletes files it takes for its own, starts afresh when CURRENT is missing and
+ * rewrites files of a database it is then refused. So the marker is written before LevelDB is
+ * first called and read before it is ever called: no marker, no touch.
+ */
+#include "directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "../error.h"
+
+static const char marker_name[] = "STEM";
+static const char lock_name[] = "stem.lock";
+static const char marker_magic[] = "Stem database, format ";
+static const char marker_text[] = "Stem database, format 1\n";
+
+enum { OLDEST_NUMBERED_MANIFEST = 1 };
+
+/* ---- Names ------------------------------------------------------------------------ */
+
+enum file_kind { FOREIGN, OURS, CURRENT, MANIFEST, LOG, TABLE, PASSING };
+
+/* What a name is to LevelDB (its filename.cc), and the number within it. PASSING files hold
+ * no data: LOCK, the info log, temporary files. */
+static enum file_kind classify(const char *name, uint64_t *number)
+{
+    char *end;
+
+    *number = 0;
+    if (strcmp(name, marker_name) == 0 || strcmp(name, lock_name) == 0)
+        return OURS;
+    if (strcmp(name, "CURRENT") == 0)
+        return CURRENT;
+    if (strcmp(name, "LOCK") == 0 || strcmp(name, "LOG") == 0 ||
+        strcmp(name, "LOG.old") == 0)
+        return PASSING;
+
+    const char *digits = strncmp(name, "MANIFEST-", 9) == 0 ? name + 9 : name;
+    if (*digits < '0' || *digits > '9')
+        return FOREIGN;
+    errno = 0;
+    *number = strtoull(digits, &end, 10);
+    if (errno != 0)
+        return FOREIGN;
+    if (digits != name)
+        return *end == '\0' ? MANIFEST : FOREIGN;
+    if (strcmp(end, ".log") == 0)
+        return LOG;
+    if (strcmp(end, ".ldb") == 0 || strcmp(end, ".sst") == 0)
+        return TABLE;
+    return strcmp(end, ".dbtmp") == 0 ? PASSING : FOREIGN;
+}
+
+static int fail_errno(const stem_directory *dir, const char *what, const char *name)
+{
+    int cause = errno;
+
+    return stem_fail(cause == ENOMEM ? STEM_ENOMEM : STEM_EIO, "cannot %s %s%s%s: %s",
+                     what, dir->path, *name ? "/" : "", name, strerror(cause));
+}
+
+/* Opens a listing of its own: the offset of dir->fd is shared between threads. */
+static DIR *list(const stem_directory *dir)
+{
+    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!listing) {
+        fail_errno(dir, "list", "");
+        if (fd >= 0)
+            close(fd);
+    }
+    return listing;
+}
+
+/* The next name but "." and "..", or NULL at the end; errno tells a failure from the end. */
+static const char *next_name(DIR *listing)
+{
+    struct dirent *entry;
+
+    do {
+        errno = 0;
+        entry = readdir(listing);
+    } while (entry &&
+             (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    return entry ? entry->d_name : NULL;
+}
+
+/* ---- Opening and looking ---------------------------------------------------------- */
+
+int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
+{
+    struct stat status;
+
+    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+    *made = make && mkdir(path, 0777) == 0;
+    if (make && !*made && errno != EEXIST)
+        return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
+                         strerror(errno));
+
+    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->fd < 0) {
+        if (errno == ENOENT && !make)
+            return STEM_NOTFOUND;
+        return stem_fail(STEM_EIO, "cannot open the directory %s: %s", path,
+                         strerror(errno));
+    }
+    dir->path = realpath(path, NULL);
+    if (!dir->path || fstat(dir->fd, &status) != 0) {
+        int code =
+            stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
+                      "cannot resolve the directory %s: %s", path, strerror(errno));
+        stem_directory_close(dir);
+        return code;
+    }
+    dir->device = status.st_dev;
+    dir->inode = status.st_ino;
+    return STEM_OK;
+}
+
+void stem_directory_close(stem_directory *dir)
+{
+    if (dir->lock_fd >= 0)
+        close(dir->lock_fd);
+    if (dir->fd >= 0)
+        close(dir->fd);
+    free(dir->path);
+    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+}
+
+/* Reads the marker: STEM_OK when it is this format's, STEM_NOTFOUND when there is none or one
+ * cut short (the text so far is ours), STEM_EFORMAT otherwise. */
+static int read_marker(const stem_directory *dir)
+{
+    char text[64];
+    int fd = openat(dir->fd, marker_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return errno == ENOENT ? STEM_NOTFOUND : fail_errno(dir, "open", marker_name);
+    ssize_t len = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (len < 0)
+        return fail_errno(dir, "read", marker_name);
+    text[len] = '\0';
+
+    size_t size = (size_t)len;
+    if (size == sizeof marker_text - 1 && memcmp(text, marker_text, size) == 0)
+        return STEM_OK;
+    if (size < sizeof marker_text - 1 && memcmp(text, marker_text, size) == 0)
+        return STEM_NOTFOUND;
+    if (strncmp(text, marker_magic, sizeof marker_magic - 1) == 0)
+        return stem_fail(STEM_EFORMAT,
+                         "%s was made by a newer Stem (format %ld; this library reads 1)",
+                         dir->path, strtol(text + sizeof marker_magic - 1, NULL, 10));
+    return stem_fail(STEM_EFORMAT, "%s/%s is not the marker of a Stem database",
+                     dir->path, marker_name);
+}
+
+int stem_directory_inspect(const stem_directory *dir)
+{
+    int marker = read_marker(dir);
+    bool has_current = false, has_data = false;
+    char stranger[256] = "";
+    const char *name;
+
+    if (marker < 0)
+        return marker;
+    DIR *listing = list(dir);
+    if (!listing)
+        return stem_errcode();
+    while ((name = next_name(listing)) != NULL) {
+        uint64_t number;
+        enum file_kind kind = classify(name, &number);
+
+        has_current |= kind == CURRENT;
+        /* LevelDB's creation writes MANIFEST-000001, then CURRENT, then its first log. */
+        has_data |= kind == LOG || kind == TABLE ||
+                    (kind == MANIFEST && number != OLDEST_NUMBERED_MANIFEST);
+        if (kind != OURS && !*stranger)
+            snprintf(stranger, sizeof stranger, "%s", name);
+    }
+    int cause = errno;
+    closedir(listing);
+    errno = cause;
+    if (cause != 0)
+        return fail_errno(dir, "list", "");
+
+    if (marker == STEM_NOTFOUND) {
+        if (!*stranger)
+            return STEM_NOTFOUND;
+        return stem_fail(
+            STEM_EFORMAT,
+            "%s is not a Stem database: it holds %s and no %s marker; give an "
+            "empty or a missing directory",
+            dir->path, stranger, marker_name);
+    }
+    if (has_current)
+        return STEM_OK;
+    if (!has_data)
+        return STEM_NOTFOUND;
+    return stem_fail(
+        STEM_ECORRUPT,
+        "%s/CURRENT is missing while the database has data; restore it from a "
+        "backup: opening would lose everything",
+        dir->path);
+}
+
+bool stem_directory_has_current(const stem_directory *dir)
+{
+    return faccessat(dir->fd, "CURRENT", F_OK, 0) == 0;
+}
+
+/* ---- Locking and marking ---------------------------------------------------------- */
+
+static int fail_locked(const stem_directory *dir, int fd)
+{
+    char text[32];
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    long pid = 0;
+
+    if (len > 0) {
+        text[len] = '\0';
+        pid = strtol(text, NULL, 10);
+    }
+    if (pid == (long)getpid())
+        return stem_fail(
+            STEM_ELOCKED,
+            "%s is open in this very process, by another copy of the library; "
+            "link one shared libstem, or hand its handle over",
+            dir->path);
+    return stem_fail(STEM_ELOCKED,
+                     "%s is in use by process %ld; close it there, or wait until it ends",
+                     dir->path, pid);
+}
+
+int stem_directory_lock(stem_directory *dir)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct stat status;
+    char pid[32];
+    int fd = openat(dir->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+    if (fd < 0) {
+        if (fstat(dir->fd, &status) == 0 && status.st_nlink == 0)
+            return STEM_EGONE;
+        return fail_errno(dir, "open", lock_name);
+    }
+    /* The lock belongs to this open file: neither another open in this process nor a close of
+     * one can take it or drop it, as they could with LevelDB's own. */
+    if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+        int code = errno == EAGAIN || errno == EACCES
+                       ? fail_locked(dir, fd)
+                       : fail_errno(dir, "lock", lock_name);
+        close(fd);
+        return code;
+    }
+    if (fstat(fd, &status) != 0 || status.st_nlink == 0) {
+        close(fd);
+        return STEM_EGONE;
+    }
+    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* Only for the text that others are shown: on a full disk they are told no process. */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len)
+        errno = 0;
+    dir->lock_fd = fd;
+    return STEM_OK;
+}
+
+int stem_directory_sync_names(const stem_directory *dir)
+{
+    return fsync(dir->fd) == 0 ? STEM_OK : fail_errno(dir, "sync", "");
+}
+
+int stem_directory_mark(const stem_directory *dir)
+{
+    const size_t size = sizeof marker_text - 1;
+    int fd = openat(dir->fd, marker_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int parent;
+
+    if (fd < 0)
+        return fail_errno(dir, "make", marker_name);
+    errno = ENOSPC; /* for a short write, which sets none */
+    if (write(fd, marker_text, size) != (ssize_t)size || fsync(fd) != 0) {
+        int code = fail_errno(dir, "write", marker_name);
+        close(fd);
+        unlinkat(dir->fd, marker_name, 0);
+        return code;
+    }
+    close(fd);
+    /* The directory's own name lies in its parent, which may be one we cannot read. */
+    parent = openat(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0) {
+        fsync(parent);
+        close(parent);
+    }
+    return stem_directory_sync_names(dir);
+}
+
+/* ---- Measuring and syncing -------------------------------------------------------- */
+
+int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage)
+{
+    stem_directory_usage sum = {0};
+    DIR *listing = list(dir);
+    const char *name;
+
+    if (!listing)
+        return stem_errcode();
+    while ((name = next_name(listing)) != NULL) {
+        uint64_t number;
+        enum file_kind kind = classify(name, &number);
+        struct stat status;
+
+        if (kind != LOG && kind != TABLE)
+            continue;
+        if (fstatat(dir->fd, name, &status, 0) != 0)
+            continue; /* gone since: LevelDB removes files at any time */
+        if (kind == LOG) {
+            sum.log_files++;
+            sum.log_bytes += (uint64_t)status.st_size;
+            if (number > sum.newest_log)
+                sum.newest_log = number;
+        } else {
+            sum.table_files++;
+            sum.table_bytes += (uint64_t)status.st_size;
+        }
+    }
+    int cause = errno;
+    closedir(listing);
+    errno = cause;
+    if (cause != 0)
+        return fail_errno(dir, "list", "");
+    *usage = sum;
+    return STEM_OK;
+}
+
+static int sync_file(const stem_directory *dir, const char *name)
+{
+    int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? STEM_OK : fail_errno(dir, "open", name);
+    int code = fdatasync(fd) == 0 ? STEM_OK : fail_errno(dir, "sync", name);
+    close(fd);
+    return code;
+}
+
+int stem_directory_sync_logs(const stem_directory *dir)
+{
+    int code = STEM_OK, cause = 0;
+    DIR *listing = list(dir);
+
+    if (!listing)
+        return stem_errcode();
+    while (code == STEM_OK) {
+        uint64_t number;
+        const char *name = next_name(listing);
+
+        if (!name) {
+            cause = errno;
+            break;
+        }
+        if (classify(name, &number) == LOG)
+            code = sync_file(dir, name);
+    }
+    closedir(listing);
+    errno = cause;
+    return cause != 0 ? fail_errno(dir, "list", "") : code;
+}
+
+uint64_t stem_directory_room(const stem_directory *dir)
+{
+    struct statvfs space;
+
+    if (fstatvfs(dir->fd, &space) != 0)
+        return 0;
+    return (uint64_t)space.f_bavail * space.f_frsize;
+}
+
+/* ---- Removing --------------------------------------------------------------------- */
+
+static int remove_file(const stem_directory *dir, const char *name)
+{
+    if (unlinkat(dir->fd, name, 0) == 0 || errno == ENOENT)
+        return STEM_OK;
+    return fail_errno(dir, "remove", name);
+}
+
+/* Removes LevelDB's files, whatever their order, and leaves what is Stem's or foreign. */
+static int remove_files(const stem_directory *dir)
+{
+    int code = STEM_OK;
+    const char *name;
+    DIR *listing = list(dir);
+
+    if (!listing)
+        return stem_errcode();
+    while (code == STEM_OK && (name = next_name(listing)) != NULL) {
+        uint64_t number;
+        enum file_kind kind = classify(name, &number);
+
+        if (kind != FOREIGN && kind != OURS)
+            code = remove_file(dir, name);
+    }
+    closedir(listing);
+    return code;
+}
+
+int stem_directory_clear(const stem_directory *dir)
+{
+    int code = remove_file(dir, "CURRENT");
+
+    if (code == STEM_OK)
+        code = remove_files(dir);
+    if (code == STEM_OK)
+        code = remove_file(dir, marker_name);
+    return code == STEM_OK ? remove_file(dir, lock_name) : code;
+}
+
+int stem_directory_remove(const stem_directory *dir)
+{
+    char stranger[256] = "";
+    const char *name;
+
+    int code = stem_directory_clear(dir);
+    if (code != STEM_OK)
+        return code;
+    if (rmdir(dir->path) == 0)
+        return STEM_OK;
+    if (errno != ENOTEMPTY && errno != EEXIST)
+        return fail_errno(dir, "remove", "");
+
+    DIR *listing = list(dir);
+    if (!listing)
+        return stem_errcode();
+    if ((name = next_name(listing)) != NULL)
+        snprintf(stranger, sizeof stranger, "%s", name);
+    closedir(listing);
+    return stem_fail(STEM_EXISTS, "the database is removed, but %s is kept: it holds %s",
+                     dir->path, stranger);
+}

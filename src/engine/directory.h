@@ -1,0 +1,66 @@
+/*
+ * The directory of a LevelDB database as Stem guards it: the marker that says whose it is, the
+ * lock that says who has it, and which of its files belong to LevelDB. Nothing here calls
+ * LevelDB, and nothing is touched in a directory that is not Stem's.
+ */
+#ifndef STEM_ENGINE_DIRECTORY_H
+#define STEM_ENGINE_DIRECTORY_H
+
+#include <sys/types.h>
+
+#include "stem.h"
+
+typedef struct stem_directory {
+    int fd;      /* of the directory; keeps its inode number from being used again */
+    int lock_fd; /* of stem.lock, holding the lock, or -1 */
+    dev_t device;
+    ino_t inode;
+    char *path; /* absolute, so that LevelDB follows no chdir() of the application's */
+} stem_directory;
+
+/* Opens the directory, first making it (not its parents) when `make` is set and it is
+ * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set. */
+int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made);
+
+/* Closes the descriptors, and with them the lock; frees the path. */
+void stem_directory_close(stem_directory *dir);
+
+/* What lies in the directory: STEM_OK for a database, STEM_NOTFOUND for a directory that is
+ * empty or holds no more than a creation cut short, STEM_EFORMAT for anything else and for a
+ * newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
+int stem_directory_inspect(const stem_directory *dir);
+
+/* Takes stem.lock, making the file. STEM_ELOCKED when somebody has it; STEM_EGONE when the
+ * directory was removed meanwhile. */
+int stem_directory_lock(stem_directory *dir);
+
+/* Writes the marker and makes it durable. The lock must be held. */
+int stem_directory_mark(const stem_directory *dir);
+
+/* Whether LevelDB has something to open. */
+bool stem_directory_has_current(const stem_directory *dir);
+
+typedef struct stem_directory_usage {
+    uint64_t newest_log; /* number of the newest log, 0 when there is none */
+    uint64_t log_files, log_bytes;
+    uint64_t table_files, table_bytes;
+} stem_directory_usage;
+int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage);
+
+/* Makes every log durable. A log that vanishes meanwhile has become a table, which LevelDB
+ * made durable before it removed the log. */
+int stem_directory_sync_logs(const stem_directory *dir);
+/* Makes the names in the directory durable. */
+int stem_directory_sync_names(const stem_directory *dir);
+
+/* Bytes free for new files. */
+uint64_t stem_directory_room(const stem_directory *dir);
+
+/* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a removal cut
+ * short never opens as an earlier state. The lock must be held. */
+int stem_directory_clear(const stem_directory *dir);
+/* The same, and then the directory. STEM_EXISTS, with the text set, when files of others keep
+ * it. */
+int stem_directory_remove(const stem_directory *dir);
+
+#endif

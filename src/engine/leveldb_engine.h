@@ -1,0 +1,93 @@
+/*
+ * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, committing,
+ * looking after), leveldb_iter.c (iterators and snapshots), leveldb_repair.c (durability, and
+ * writing again after a failed write).
+ *
+ * Order of locks: stripes from the lowest to the highest, then write_lock, then the gate;
+ * sync_lock before write_lock.
+ */
+#ifndef STEM_ENGINE_LEVELDB_ENGINE_H
+#define STEM_ENGINE_LEVELDB_ENGINE_H
+
+#include <leveldb/c.h>
+#include <pthread.h>
+#include <stdalign.h>
+
+#include "../engine.h"
+#include "directory.h"
+
+enum { STRIPES = 64, CACHE_LINE = 64 };
+
+/* Guards the keys that hash to it between the judging of an expectation and the write. */
+typedef struct stripe {
+    alignas(CACHE_LINE) pthread_mutex_t lock;
+    atomic_uint_least64_t
+        version; /* grows with every write to one of its keys; never 0 */
+} stripe;
+
+typedef struct leveldb_engine {
+    stem_engine base;
+    const stem_directory *dir; /* borrowed */
+
+    leveldb_t *db; /* NULL when reopening failed; changed under write_lock and the gate */
+    leveldb_options_t *options;
+    leveldb_cache_t *cache;
+    leveldb_filterpolicy_t *filter;
+    leveldb_readoptions_t *read_options;
+    leveldb_writeoptions_t *write_options;
+    bool verify;
+
+    /* Held shared by every use of `db` by readers, exclusively to replace it. */
+    pthread_rwlock_t gate;
+    atomic_size_t open_readers; /* iterators and snapshots, which cannot outlive `db` */
+
+    /* One write at a time: when one fails, the next must not go behind its torn record. */
+    pthread_mutex_t write_lock;
+    bool must_repair;             /* the newest log may be torn; under write_lock */
+    atomic_uint_least64_t writes; /* commits written so far, and 1 */
+    atomic_uint_least64_t repairs;
+
+    pthread_mutex_t sync_lock;
+    uint64_t synced; /* the value of `writes` up to which all is durable */
+
+    stripe stripes[STRIPES];
+} leveldb_engine;
+
+static inline leveldb_engine *leveldb_of(stem_engine *engine)
+{
+    return (leveldb_engine *)engine;
+}
+
+/* Turns LevelDB's message into a failure and frees it. */
+int stem_leveldb_fail(char *message);
+
+/* The failure of every call while `db` is NULL. */
+int stem_leveldb_fail_closed(const leveldb_engine *engine);
+
+/* Opens `db` with signals blocked, for the thread that LevelDB may start. */
+int stem_leveldb_start(leveldb_engine *engine);
+
+/* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
+ * failed: renews the log, or reopens the database. */
+int stem_leveldb_repair(leveldb_engine *engine);
+/* Lets LevelDB begin a new log and waits until the old one has become a table: compacts the
+ * range of one key that nobody has, which does this first. */
+void stem_leveldb_renew_log(leveldb_engine *engine);
+/* Makes everything written so far durable. */
+int stem_leveldb_sync(stem_engine *engine);
+
+/* leveldb_iter.c */
+int stem_leveldb_iter_open(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                           const stem_engine_range *range, bool reverse,
+                           stem_engine_iter **iter);
+int stem_leveldb_iter_next(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
+int stem_leveldb_iter_seek(stem_engine_iter *iter, stem_slice key);
+void stem_leveldb_iter_close(stem_engine_iter *iter);
+int stem_leveldb_snapshot_open(stem_engine *engine, stem_engine_snapshot **snapshot);
+void stem_leveldb_snapshot_close(stem_engine *engine, stem_engine_snapshot *snapshot);
+/* The options to read with, from a snapshot or, with NULL, from the newest state. */
+const leveldb_readoptions_t *
+stem_leveldb_read_options(const leveldb_engine *engine,
+                          const stem_engine_snapshot *snapshot);
+
+#endif

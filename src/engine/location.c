@@ -1,0 +1,388 @@
+/*
+ * Which engine serves a location, and who shares it.
+ *
+ * A directory is one engine in a process, whatever name it is opened by: the registry goes by
+ * device and inode, and each entry holds a descriptor that keeps its inode from being used
+ * again. The lock below is held wherever Stem's descriptors come and go, and over fork(), so
+ * that a child can close every one of them. LevelDB is opened and closed outside it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../engine.h"
+#include "../error.h"
+#include "directory.h"
+#include "leveldb.h"
+#include "memory.h"
+
+typedef struct entry {
+    struct entry *next;
+    stem_directory dir;  /* lent to the engine */
+    stem_engine *engine; /* NULL until it is open */
+    bool is_closing;
+    bool is_private;      /* the directory goes with the engine */
+    stem_options options; /* those of the first open */
+} entry;
+
+/* One registry serves the process, as one process-wide lock table serves the kernel: two
+ * engines on one directory would destroy it. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t registry_changed = PTHREAD_COND_INITIALIZER;
+static entry *registry;
+
+unsigned stem_fork_generation;
+/* In a child LevelDB has no background thread, and no way to start another. */
+static bool is_leveldb_used, is_leveldb_inherited;
+
+/* ---- Forking ---------------------------------------------------------------------- */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&registry_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&registry_lock);
+}
+
+/* Entries and engines are left as they are: their locks may be held by threads that do not
+ * exist here. */
+static void after_fork_in_child(void)
+{
+    for (entry *each = registry; each; each = each->next)
+        stem_directory_close(&each->dir);
+    registry = NULL;
+    is_leveldb_inherited |= is_leveldb_used;
+    stem_fork_generation++;
+    registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    registry_changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+/* ---- The registry, under its lock ------------------------------------------------- */
+
+static entry *find(const stem_directory *dir)
+{
+    entry *each = registry;
+
+    while (each && (each->dir.device != dir->device || each->dir.inode != dir->inode))
+        each = each->next;
+    return each;
+}
+
+static void forget(entry *gone)
+{
+    entry **link = &registry;
+
+    while (*link != gone)
+        link = &(*link)->next;
+    *link = gone->next;
+    free(gone);
+    pthread_cond_broadcast(&registry_changed);
+}
+
+/* One user more, unless the last one is about to close it. */
+static bool retain_if_used(stem_engine *engine)
+{
+    size_t users = atomic_load(&engine->users);
+
+    while (users != 0)
+        if (atomic_compare_exchange_weak(&engine->users, &users, users + 1))
+            return true;
+    return false;
+}
+
+static int check_same(const char *name, uint64_t wanted, uint64_t open)
+{
+    if (wanted == 0 || wanted == open)
+        return STEM_OK;
+    return stem_fail(
+        STEM_EINVAL,
+        "option %s is %llu, but the database is open in this process with %llu", name,
+        (unsigned long long)wanted, (unsigned long long)open);
+}
+
+static int check_options_agree(const stem_options *wanted, const stem_options *open)
+{
+    const struct {
+        const char *name;
+        uint64_t wanted, open;
+    } settings[] = {
+        {"no_compression", wanted->no_compression, open->no_compression},
+        {"no_verify", wanted->no_verify, open->no_verify},
+        {"no_bloom", wanted->no_bloom, open->no_bloom},
+        {"bloom_bits", (uint64_t)wanted->bloom_bits, (uint64_t)open->bloom_bits},
+        {"max_open_files", (uint64_t)wanted->max_open_files,
+         (uint64_t)open->max_open_files},
+        {"cache_bytes", wanted->cache_bytes, open->cache_bytes},
+        {"write_buffer_bytes", wanted->write_buffer_bytes, open->write_buffer_bytes},
+        {"block_bytes", wanted->block_bytes, open->block_bytes},
+    };
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && code == STEM_OK; i++)
+        code = check_same(settings[i].name, settings[i].wanted, settings[i].open);
+    return code;
+}
+
+/* ---- A LevelDB in a directory ----------------------------------------------------- */
+
+static bool may_create(const stem_options *options)
+{
+    return !options->must_exist && !options->read_only;
+}
+
+/* Looks, locks and marks: what has to be right before LevelDB is called. */
+static int claim_directory(stem_directory *dir, const stem_options *options)
+{
+    int found = stem_directory_inspect(dir);
+
+    if (found < 0)
+        return found;
+    if (found == STEM_NOTFOUND && !may_create(options))
+        return STEM_NOTFOUND;
+    if (found == STEM_OK && options->must_be_new)
+        return STEM_EXISTS;
+
+    int code = stem_directory_lock(dir);
+    if (code != STEM_OK)
+        return code;
+    /* Somebody else may have made, or removed, a database before the lock was ours. */
+    found = stem_directory_inspect(dir);
+    if (found == STEM_OK)
+        return options->must_be_new ? STEM_EXISTS : STEM_OK;
+    return found == STEM_NOTFOUND ? stem_directory_mark(dir) : found;
+}
+
+/* Undoes what claiming left in a directory that it did not find a database in. */
+static void unclaim_directory(stem_directory *dir, bool made)
+{
+    if (dir->lock_fd >= 0 && stem_directory_inspect(dir) == STEM_NOTFOUND)
+        stem_directory_clear(dir);
+    if (made)
+        rmdir(dir->path);
+    stem_directory_close(dir);
+}
+
+/* Joins the engine that this process has on the directory, or says STEM_NOTFOUND; STEM_EGONE
+ * while it is being opened or closed. */
+static int join(const stem_directory *dir, const stem_options *options,
+                stem_engine **engine)
+{
+    entry *known = find(dir);
+
+    if (!known)
+        return STEM_NOTFOUND;
+    if (!known->engine || known->is_closing || !retain_if_used(known->engine))
+        return STEM_EGONE;
+    int code = options->must_be_new ? STEM_EXISTS
+                                    : check_options_agree(options, &known->options);
+    if (code == STEM_OK)
+        *engine = known->engine;
+    else
+        atomic_fetch_sub(&known->engine->users, 1);
+    return code;
+}
+
+/* Enters a claimed directory in the registry and opens LevelDB there, outside the lock. */
+static int open_claimed(stem_directory *dir, const stem_options *options, bool is_private,
+                        stem_engine **engine)
+{
+    entry *added = calloc(1, sizeof *added);
+
+    if (!added)
+        return stem_fail(STEM_ENOMEM, "no memory for a database");
+    *added = (entry){
+        .next = registry, .dir = *dir, .is_private = is_private, .options = *options};
+    registry = added;
+    is_leveldb_used = true;
+
+    pthread_mutex_unlock(&registry_lock);
+    stem_engine *opened = NULL;
+    int code = stem_leveldb_open(&added->dir, options, &opened);
+    pthread_mutex_lock(&registry_lock);
+    if (code != STEM_OK) {
+        forget(added);
+        return code;
+    }
+    opened->fork_generation = stem_fork_generation;
+    atomic_store(&opened->users, 1);
+    added->engine = opened;
+    pthread_cond_broadcast(&registry_changed);
+    *engine = opened;
+    return STEM_OK;
+}
+
+/* One attempt; STEM_EGONE when what it saw changed meanwhile. */
+static int try_acquire_directory(const char *path, const stem_options *options,
+                                 stem_engine **engine)
+{
+    stem_directory dir;
+    bool made;
+
+    int code = stem_directory_open(path, may_create(options), &dir, &made);
+    if (code != STEM_OK)
+        return code;
+    code = join(&dir, options, engine);
+    if (code != STEM_NOTFOUND) {
+        stem_directory_close(&dir);
+        if (code == STEM_EGONE)
+            pthread_cond_wait(&registry_changed, &registry_lock);
+        return code;
+    }
+    code = claim_directory(&dir, options);
+    if (code == STEM_OK)
+        code = open_claimed(&dir, options, false, engine);
+    if (code != STEM_OK)
+        unclaim_directory(&dir, made);
+    return code;
+}
+
+static int acquire_directory(const char *path, const stem_options *options,
+                             stem_engine **engine)
+{
+    enum { ATTEMPTS = 1000 };
+    int code = STEM_EGONE;
+
+    for (int i = 0; i < ATTEMPTS && code == STEM_EGONE; i++)
+        code = try_acquire_directory(path, options, engine);
+    if (code == STEM_EGONE)
+        code = stem_fail(STEM_EIO, "the directory %s has been removed", path);
+    return code;
+}
+
+static int acquire_memory(const stem_options *options, stem_engine **engine)
+{
+    stem_directory dir;
+
+    if (!may_create(options))
+        return STEM_NOTFOUND; /* a new one is never there before */
+    int code = stem_memory_directory(&dir);
+    if (code != STEM_OK)
+        return code;
+    code = open_claimed(&dir, options, true, engine);
+    if (code != STEM_OK) {
+        stem_directory_remove(&dir);
+        stem_directory_close(&dir);
+    }
+    return code;
+}
+
+/* ---- Locations -------------------------------------------------------------------- */
+
+static const char *const other_schemes[] = {"unix:", "stem://", "stems://",
+                                            "postgresql://", "postgres://"};
+
+/* The directory that a location names, or NULL after a failure. */
+static const char *directory_of(const char *location)
+{
+    static const char scheme[] = "leveldb:";
+
+    if (!location || !*location) {
+        stem_fail(STEM_EINVAL, "the location is %s", location ? "empty" : "NULL");
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof other_schemes / sizeof *other_schemes; i++)
+        if (strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0) {
+            stem_fail(STEM_ENOTSUP, "this build has no engine for %s locations",
+                      other_schemes[i]);
+            return NULL;
+        }
+    if (strncmp(location, scheme, sizeof scheme - 1) != 0)
+        return location;
+    if (!location[sizeof scheme - 1]) {
+        stem_fail(STEM_EINVAL, "no directory follows leveldb:");
+        return NULL;
+    }
+    return location + sizeof scheme - 1;
+}
+
+static bool is_memory(const char *location)
+{
+    return location && strcmp(location, "mem:") == 0;
+}
+
+int stem_engine_acquire(const char *location, const stem_options *options,
+                        stem_engine **engine)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char *path = is_memory(location) ? location : directory_of(location);
+
+    if (!path)
+        return stem_errcode();
+    int code = stem_leveldb_check_options(options);
+    if (code != STEM_OK)
+        return code;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&registry_lock);
+    if (is_leveldb_inherited)
+        code = stem_fail(STEM_EFORK,
+                         "this process was forked from one that had used LevelDB, which "
+                         "cannot work in both: exec a program that opens the database");
+    else
+        code = is_memory(location) ? acquire_memory(options, engine)
+                                   : acquire_directory(path, options, engine);
+    pthread_mutex_unlock(&registry_lock);
+    return code;
+}
+
+int stem_engine_release(stem_engine *engine)
+{
+    if (atomic_fetch_sub(&engine->users, 1) > 1 || stem_engine_is_inherited(engine))
+        return STEM_OK;
+
+    pthread_mutex_lock(&registry_lock);
+    entry *mine = registry;
+    while (mine->engine != engine)
+        mine = mine->next;
+    mine->is_closing = true;
+    pthread_mutex_unlock(&registry_lock);
+    int code = engine->ops->close(engine);
+    pthread_mutex_lock(&registry_lock);
+    if (code == STEM_OK) {
+        if (mine->is_private)
+            stem_directory_remove(&mine->dir);
+        stem_directory_close(&mine->dir);
+        forget(mine);
+    } else {
+        atomic_store(&engine->users, 1);
+        mine->is_closing = false;
+        pthread_cond_broadcast(&registry_changed);
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return code;
+}
+
+int stem_engine_destroy(const char *location)
+{
+    const char *path = is_memory(location) ? NULL : directory_of(location);
+    stem_directory dir;
+    bool made;
+
+    if (is_memory(location))
+        return stem_fail(STEM_EINVAL, "mem: databases end with their last handle");
+    if (!path)
+        return stem_errcode();
+    pthread_mutex_lock(&registry_lock);
+    int code = stem_directory_open(path, false, &dir, &made);
+    if (code == STEM_OK) {
+        code = stem_directory_inspect(&dir);
+        if (code == STEM_OK || code == STEM_ECORRUPT)
+            code = stem_directory_lock(&dir);
+        if (code == STEM_OK)
+            code = stem_directory_remove(&dir);
+        else if (code == STEM_EGONE)
+            code = STEM_NOTFOUND;
+        stem_directory_close(&dir);
+    }
+    pthread_mutex_unlock(&registry_lock);
+    return code;
+}

@@ -1,0 +1,466 @@
+/*
+ * Reading in order: iterators over what lies below a handle, and over the names one level down.
+ *
+ * The engine gives stored keys; here they lose the handle's prefix, values are decoded, and
+ * whole sub-databases are stepped over with one seek where only one level is wanted. An entry
+ * that cannot be decoded ends the walk: nothing doubtful is handed out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+#include "error.h"
+#include "path.h"
+#include "value.h"
+
+enum { KEY_INLINE = 256 };
+
+struct stem_iter {
+    stem_db *place; /* a handle of its own: engine, snapshot and prefix */
+    stem_engine_iter *entries;
+    const stem_engine_ops *ops;
+    bool is_reverse, keys_only, shallow, names_only;
+    uint64_t limit, given; /* a limit of 0 is none */
+    int code;              /* the first failure */
+
+    /* The entry stepped to. */
+    bool has_entry;
+    int kind;        /* STEM_HAS_VALUE, STEM_HAS_CHILDREN */
+    char *key;       /* the path below the handle, with a NUL behind it */
+    size_t key_len;  /* without that NUL */
+    size_t key_room; /* of `key`, which is `key_inline` until it must be larger */
+    stem_value value;
+    char *held; /* the bytes of a value that must outlive the engine's step, or NULL */
+    size_t held_room;
+    const char **names; /* filled on demand by stem_iter_path */
+    size_t names_room;
+
+    /* Looked at already, to be given by the next step; lent by the engine. */
+    bool has_ahead;
+    stem_slice ahead_key, ahead_value;
+    /* A name to pass over when it is met exactly: see seek_name. */
+    char *passed;
+
+    char key_inline[KEY_INLINE];
+};
+
+/* ---- Opening and closing ---------------------------------------------------------- */
+
+static void free_iter(stem_iter *iter)
+{
+    if (iter->entries && !stem_engine_is_inherited(iter->place->engine))
+        iter->ops->iter_close(iter->entries);
+    stem_close(iter->place);
+    stem_value_free(&iter->value);
+    if (iter->key != iter->key_inline)
+        free(iter->key);
+    free(iter->held);
+    free(iter->names);
+    free(iter->passed);
+    free(iter);
+}
+
+static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_only,
+                            const char *operation)
+{
+    stem_span span;
+    stem_iter *iter;
+
+    if (stem_db_check(db, operation) != STEM_OK)
+        return NULL;
+    int code = stem_span_make(db, range, names_only, &span);
+    if (code != STEM_OK) {
+        stem_db_fail(db, code, operation, NULL);
+        return NULL;
+    }
+    iter = calloc(1, sizeof *iter);
+    if (!iter || !(iter->place = stem_dup(db))) {
+        free(iter);
+        free(span.buffer);
+        stem_db_fail(db, stem_fail(STEM_ENOMEM, "no memory for an iterator"), operation,
+                     NULL);
+        return NULL;
+    }
+    iter->ops = db->engine->ops;
+    iter->key = iter->key_inline;
+    iter->key_room = sizeof iter->key_inline;
+    iter->names_only = names_only;
+    if (range) {
+        iter->is_reverse = range->reverse;
+        iter->keys_only = range->keys_only;
+        iter->shallow = range->shallow;
+        iter->limit = range->limit;
+    }
+    code = iter->ops->iter_open(db->engine, stem_db_snapshot(db), &span.range,
+                                iter->is_reverse, &iter->entries);
+    free(span.buffer);
+    if (code != STEM_OK) {
+        stem_db_fail(db, code, operation, NULL);
+        free_iter(iter);
+        return NULL;
+    }
+    return iter;
+}
+
+stem_iter *stem_iter_open(stem_db *db, const stem_range *range)
+{
+    return open_iter(db, range, false, "iterate");
+}
+
+stem_iter *stem_children(stem_db *db, const stem_range *range)
+{
+    return open_iter(db, range, true, "children");
+}
+
+int stem_iter_close(stem_iter *iter)
+{
+    if (!iter)
+        return stem_errcode();
+    int code = iter->code;
+    free_iter(iter);
+    return code;
+}
+
+/* ---- Stepping --------------------------------------------------------------------- */
+
+/* Keeps the first failure, with its text, for stem_iter_close. */
+static bool stop(stem_iter *iter, int code)
+{
+    iter->has_entry = false;
+    if (code < 0 && iter->code == STEM_OK) {
+        const char *last = iter->key_len > 0 ? iter->key : NULL;
+
+        iter->code =
+            stem_db_fail(iter->place, code, last ? "iterate after" : "iterate", last);
+    }
+    return false;
+}
+
+/* The next entry of the engine's, its key without the handle's prefix. */
+static int next_stored(stem_iter *iter, stem_slice *key, stem_slice *value)
+{
+    if (iter->has_ahead) {
+        iter->has_ahead = false;
+        *key = iter->ahead_key;
+        *value = iter->ahead_value;
+        return STEM_OK;
+    }
+    int code = iter->ops->iter_next(iter->entries, key, iter->keys_only ? NULL : value);
+    if (code == STEM_OK) {
+        key->data += iter->place->prefix_len;
+        key->len -= iter->place->prefix_len;
+    }
+    return code;
+}
+
+static int next_look_ahead(stem_iter *iter)
+{
+    int code = next_stored(iter, &iter->ahead_key, &iter->ahead_value);
+
+    iter->has_ahead = code == STEM_OK;
+    return code;
+}
+
+static int keep_key(stem_iter *iter, const char *key, size_t len)
+{
+    if (len + 1 > iter->key_room) {
+        size_t room = 2 * (len + 1);
+        char *larger = malloc(room);
+
+        if (!larger)
+            return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
+        if (iter->key != iter->key_inline)
+            free(iter->key);
+        iter->key = larger;
+        iter->key_room = room;
+    }
+    memcpy(iter->key, key, len);
+    iter->key[len] = '\0';
+    iter->key_len = len;
+    return STEM_OK;
+}
+
+/* Copies a value's bytes, and a NUL behind them, to where they stay until the next step. */
+static int hold_value(stem_iter *iter, stem_slice *bytes)
+{
+    if (bytes->len + 1 > iter->held_room) {
+        size_t room = bytes->len + bytes->len / 2 + 64;
+        char *larger = malloc(room);
+
+        if (!larger)
+            return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes",
+                             bytes->len);
+        free(iter->held);
+        iter->held = larger;
+        iter->held_room = room;
+    }
+    memcpy(iter->held, bytes->data, bytes->len);
+    iter->held[bytes->len] = '\0';
+    bytes->data = iter->held;
+    return STEM_OK;
+}
+
+/* Decodes into iter->value where the bytes lie. A string is held to end in a NUL; an array that
+ * is not aligned is held, where it is, unless its header is not of Stem's own form. */
+static int read_value(stem_iter *iter, stem_slice bytes)
+{
+    bool needs_copy = false;
+
+    if (iter->value.owned)
+        stem_value_free(&iter->value);
+    int code = stem_value_decode(bytes.data, bytes.len, &iter->value, &needs_copy);
+    if (code == STEM_OK && (needs_copy || iter->value.type == STEM_STR) &&
+        bytes.data != iter->held) {
+        code = hold_value(iter, &bytes);
+        if (code == STEM_OK)
+            code = stem_value_decode(bytes.data, bytes.len, &iter->value, &needs_copy);
+    }
+    if (code == STEM_OK && needs_copy)
+        code = stem_decode(bytes.data, bytes.len, &iter->value);
+    if (code != STEM_OK)
+        iter->value = stem_nil();
+    return code;
+}
+
+/* Moves the engine past all below the name of `len` bytes at iter->key: forward to the first
+ * key after it, in reverse to the name itself or what comes before. */
+static int leave_name(stem_iter *iter, size_t len)
+{
+    const size_t prefix_len = iter->place->prefix_len;
+    char *target = malloc(prefix_len + len + 1);
+
+    if (!target)
+        return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
+    memcpy(target, iter->place->prefix, prefix_len);
+    memcpy(target + prefix_len, iter->key, len);
+    target[prefix_len + len] = 1;
+    iter->has_ahead = false;
+    int code = iter->ops->iter_seek(
+        iter->entries, (stem_slice){target, prefix_len + len + !iter->is_reverse});
+    free(target);
+    return code;
+}
+
+static size_t first_name_len(stem_slice key)
+{
+    const char *nul = memchr(key.data, '\0', key.len);
+
+    return nul ? (size_t)(nul - key.data) : key.len;
+}
+
+/* Whether the key lies below the name at iter->key. */
+static bool is_below_name(const stem_iter *iter, stem_slice key)
+{
+    return key.len > iter->key_len && key.data[iter->key_len] == '\0' &&
+           memcmp(key.data, iter->key, iter->key_len) == 0;
+}
+
+/* An entry of any depth, or of this level alone. */
+static int next_entry(stem_iter *iter)
+{
+    stem_slice key, value = {0};
+    int code;
+
+    while ((code = next_stored(iter, &key, &value)) == STEM_OK && iter->shallow) {
+        size_t len = first_name_len(key);
+
+        if (len == key.len)
+            break;
+        code = keep_key(iter, key.data, len);
+        if (code == STEM_OK)
+            code = leave_name(iter, len);
+        if (code != STEM_OK)
+            break;
+    }
+    if (code == STEM_OK)
+        code = keep_key(iter, key.data, key.len);
+    if (code == STEM_OK && !iter->keys_only)
+        code = read_value(iter, value);
+    iter->kind = STEM_HAS_VALUE;
+    return code;
+}
+
+/* Forward, a name's value comes first and then what lies below it. */
+static int next_name_forward(stem_iter *iter, stem_slice key, stem_slice value)
+{
+    int code = keep_key(iter, key.data, first_name_len(key));
+
+    if (code != STEM_OK)
+        return code;
+    iter->kind = STEM_HAS_CHILDREN;
+    if (iter->key_len == key.len) {
+        iter->kind = STEM_HAS_VALUE;
+        if (!iter->keys_only) {
+            code = hold_value(iter, &value);
+            if (code == STEM_OK)
+                code = read_value(iter, value);
+        }
+        if (code == STEM_OK)
+            code = next_look_ahead(iter);
+        if (code == STEM_OK && is_below_name(iter, iter->ahead_key))
+            iter->kind |= STEM_HAS_CHILDREN;
+        if (code == STEM_NOTFOUND)
+            return STEM_OK;
+    }
+    if (code == STEM_OK && (iter->kind & STEM_HAS_CHILDREN))
+        code = leave_name(iter, iter->key_len);
+    return code;
+}
+
+/* In reverse what lies below a name comes first, and then its value. */
+static int next_name_reverse(stem_iter *iter, stem_slice key, stem_slice value)
+{
+    int code = keep_key(iter, key.data, first_name_len(key));
+
+    if (code != STEM_OK)
+        return code;
+    iter->kind = STEM_HAS_VALUE;
+    if (iter->key_len != key.len) {
+        iter->kind = STEM_HAS_CHILDREN;
+        code = leave_name(iter, iter->key_len);
+        if (code == STEM_OK)
+            code = next_look_ahead(iter);
+        if (code == STEM_NOTFOUND)
+            return STEM_OK;
+        if (code != STEM_OK || iter->ahead_key.len != iter->key_len ||
+            memcmp(iter->ahead_key.data, iter->key, iter->key_len) != 0)
+            return code;
+        iter->has_ahead = false;
+        iter->kind |= STEM_HAS_VALUE;
+        value = iter->ahead_value;
+    }
+    return iter->keys_only ? STEM_OK : read_value(iter, value);
+}
+
+static int next_name(stem_iter *iter)
+{
+    stem_slice key, value = {0};
+    int code = next_stored(iter, &key, &value);
+
+    if (code == STEM_OK && iter->passed && key.len == strlen(iter->passed) &&
+        memcmp(key.data, iter->passed, key.len) == 0)
+        code = next_stored(iter, &key, &value);
+    free(iter->passed);
+    iter->passed = NULL;
+    if (code != STEM_OK)
+        return code;
+    return iter->is_reverse ? next_name_reverse(iter, key, value)
+                            : next_name_forward(iter, key, value);
+}
+
+bool stem_iter_next(stem_iter *iter)
+{
+    if (!iter || iter->code != STEM_OK)
+        return false;
+    if (stem_engine_is_inherited(iter->place->engine))
+        return stop(iter, stem_db_check(iter->place, "iterate"));
+    if (iter->limit != 0 && iter->given == iter->limit)
+        return stop(iter, STEM_NOTFOUND);
+    int code = iter->names_only ? next_name(iter) : next_entry(iter);
+    if (code != STEM_OK)
+        return stop(iter, code);
+    iter->given++;
+    return iter->has_entry = true;
+}
+
+/* ---- Seeking ---------------------------------------------------------------------- */
+
+/* In reverse, arriving at a name means arriving behind all that lies below it: at or before the
+ * name with a 1 behind it, which may be a name itself, to be passed over. */
+static int seek_behind_name(stem_iter *iter, stem_db *target, const char *name)
+{
+    const size_t len = strlen(name);
+
+    iter->passed = malloc(len + 2);
+    if (!iter->passed)
+        return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
+    memcpy(iter->passed, name, len);
+    memcpy(iter->passed + len, "\1", 2);
+    target->prefix[target->prefix_len - 1] = 1;
+    return iter->ops->iter_seek(iter->entries,
+                                (stem_slice){target->prefix, target->prefix_len});
+}
+
+static int seek_engine(stem_iter *iter, const char *const *names, size_t n)
+{
+    int code;
+
+    if (iter->names_only && n > 1)
+        return stem_fail(STEM_EINVAL, "a name is one component, not %zu", n);
+    stem_db *target = stem_sub_path(iter->place, names, n);
+    if (!target)
+        return stem_errcode();
+    free(iter->passed);
+    iter->passed = NULL;
+    iter->has_ahead = false;
+    if (n == 0)
+        code = iter->ops->iter_seek(iter->entries, (stem_slice){NULL, 0});
+    else if (iter->names_only && iter->is_reverse)
+        code = seek_behind_name(iter, target, names[0]);
+    else
+        code = iter->ops->iter_seek(iter->entries,
+                                    (stem_slice){target->prefix, target->prefix_len - 1});
+    stem_close(target);
+    return code;
+}
+
+int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n)
+{
+    if (!iter)
+        return stem_fail(STEM_EINVAL, "seek: the iterator is NULL");
+    if (iter->code != STEM_OK)
+        return iter->code;
+    int code = stem_db_check(iter->place, "seek");
+    if (code != STEM_OK)
+        return code;
+    iter->has_entry = false;
+    iter->key_len = 0;
+    code = seek_engine(iter, names, n);
+    return code == STEM_OK ? STEM_OK : stem_db_fail(iter->place, code, "seek", NULL);
+}
+
+/* ---- The entry -------------------------------------------------------------------- */
+
+const char *stem_iter_key(const stem_iter *iter)
+{
+    if (!iter || !iter->has_entry)
+        return NULL;
+    const char *nul = memrchr(iter->key, '\0', iter->key_len);
+    return nul ? nul + 1 : iter->key;
+}
+
+const char *const *stem_iter_path(stem_iter *iter, size_t *n)
+{
+    if (!iter || !iter->has_entry || !n)
+        return NULL;
+    size_t count = 1;
+    for (size_t i = 0; i < iter->key_len; i++)
+        count += iter->key[i] == '\0';
+    if (count > iter->names_room) {
+        const char **larger = realloc(iter->names, count * sizeof *larger);
+
+        if (!larger) {
+            stem_fail(STEM_ENOMEM, "path: no memory for %zu names", count);
+            return NULL;
+        }
+        iter->names = larger;
+        iter->names_room = count;
+    }
+    const char *name = iter->key;
+    for (size_t i = 0; i < count; i++, name += strlen(name) + 1)
+        iter->names[i] = name;
+    *n = count;
+    return iter->names;
+}
+
+const stem_value *stem_iter_value(const stem_iter *iter)
+{
+    if (!iter || !iter->has_entry || iter->keys_only || !(iter->kind & STEM_HAS_VALUE))
+        return NULL;
+    return &iter->value;
+}
+
+int stem_iter_kind(const stem_iter *iter)
+{
+    return iter && iter->has_entry ? iter->kind : 0;
+}

@@ -3,6 +3,7 @@
  * against what is left before any of it is used, a container's count as well, and nesting
  * is counted in a fixed stack instead of recursed into.
  */
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,19 +37,28 @@ static const unsigned char length_width[256] = {
     [0xC4] = 1, [0xC5] = 2, [0xC6] = 4, [0xC7] = 1, [0xC8] = 2,
     [0xC9] = 4, [0xD9] = 1, [0xDA] = 2, [0xDB] = 4};
 
-static uint16_t load16(const unsigned char *p)
+static inline uint16_t load16(const unsigned char *p)
 {
-    return (uint16_t)(p[0] << 8 | p[1]);
+    uint16_t x;
+
+    memcpy(&x, p, sizeof x);
+    return be16toh(x);
 }
 
-static uint32_t load32(const unsigned char *p)
+static inline uint32_t load32(const unsigned char *p)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t x;
+
+    memcpy(&x, p, sizeof x);
+    return be32toh(x);
 }
 
-static uint64_t load64(const unsigned char *p)
+static inline uint64_t load64(const unsigned char *p)
 {
-    return (uint64_t)load32(p) << 32 | load32(p + 4);
+    uint64_t x;
+
+    memcpy(&x, p, sizeof x);
+    return be64toh(x);
 }
 
 static uint32_t load_length(const unsigned char *p, unsigned width)
@@ -192,38 +202,78 @@ static const char *read_ext(int code, const unsigned char *data, size_t len,
     return NULL;
 }
 
-/* Fills `out` from the token at `p`, whose `size` bytes token_size has seen to be there;
- * NULL, or what is wrong with it, and then `out` is as it was. */
-static inline const char *read_token(const unsigned char *p, size_t size, stem_value *out)
+/* Fills `out` from the token at `p` when its head tells its size, and it is neither a
+ * container nor an ext: `size` is then fixed_size of its head. */
+static inline bool read_scalar(const unsigned char *p, size_t size, stem_value *out)
 {
     unsigned char head = p[0];
-    size_t body = fixed_size[head];
 
     if (head <= 0x7F || head >= 0xE0) {
         set_int(out, (int8_t)head);
-        return NULL;
+        return true;
     }
     if (head >= 0xA0 && head <= 0xBF) {
         set_str(out, p + 1, size - 1);
-        return NULL;
-    }
-    if (head <= 0x8F) {
-        set_container(out, STEM_MAP, p, head & 0x0F);
-        return NULL;
-    }
-    if (head <= 0x9F) {
-        set_container(out, STEM_LIST, p, head & 0x0F);
-        return NULL;
+        return true;
     }
     switch (head) {
     case 0xC0:
         set_type(out, STEM_NIL);
-        return NULL;
+        return true;
     case 0xC2:
     case 0xC3:
         set_type(out, STEM_BOOL);
         out->as.boolean = head == 0xC3;
+        return true;
+    case 0xCA:
+        set_float(out, load_f32(p + 1));
+        return true;
+    case 0xCB:
+        set_float(out, load_f64(p + 1));
+        return true;
+    case 0xCC:
+        set_int(out, p[1]);
+        return true;
+    case 0xCD:
+        set_int(out, load16(p + 1));
+        return true;
+    case 0xCE:
+        set_int(out, load32(p + 1));
+        return true;
+    case 0xCF:
+        set_uint(out, load64(p + 1));
+        return true;
+    case 0xD0:
+        set_int(out, (int8_t)p[1]);
+        return true;
+    case 0xD1:
+        set_int(out, (int16_t)load16(p + 1));
+        return true;
+    case 0xD2:
+        set_int(out, (int32_t)load32(p + 1));
+        return true;
+    case 0xD3:
+        set_int(out, (int64_t)load64(p + 1));
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Fills `out` from the token at `p`, whose `size` bytes token_size has seen to be there;
+ * NULL, or what is wrong with it, and then `out` is as it was. */
+static const char *read_token(const unsigned char *p, size_t size, stem_value *out)
+{
+    unsigned char head = p[0];
+    size_t body = fixed_size[head];
+
+    if (read_scalar(p, size, out))
         return NULL;
+    if (head <= 0x9F) {
+        set_container(out, head <= 0x8F ? STEM_MAP : STEM_LIST, p, head & 0x0F);
+        return NULL;
+    }
+    switch (head) {
     case 0xC4:
     case 0xC5:
     case 0xC6:
@@ -233,36 +283,6 @@ static inline const char *read_token(const unsigned char *p, size_t size, stem_v
     case 0xC8:
     case 0xC9:
         return read_ext((int8_t)p[body - 1], p + body, size - body, out);
-    case 0xCA:
-        set_float(out, load_f32(p + 1));
-        return NULL;
-    case 0xCB:
-        set_float(out, load_f64(p + 1));
-        return NULL;
-    case 0xCC:
-        set_int(out, p[1]);
-        return NULL;
-    case 0xCD:
-        set_int(out, load16(p + 1));
-        return NULL;
-    case 0xCE:
-        set_int(out, load32(p + 1));
-        return NULL;
-    case 0xCF:
-        set_uint(out, load64(p + 1));
-        return NULL;
-    case 0xD0:
-        set_int(out, (int8_t)p[1]);
-        return NULL;
-    case 0xD1:
-        set_int(out, (int16_t)load16(p + 1));
-        return NULL;
-    case 0xD2:
-        set_int(out, (int32_t)load32(p + 1));
-        return NULL;
-    case 0xD3:
-        set_int(out, (int64_t)load64(p + 1));
-        return NULL;
     case 0xD4:
     case 0xD5:
     case 0xD6:
@@ -343,11 +363,25 @@ static bool is_container(unsigned char head)
     return (head & 0xE0) == 0x80 || (head >= 0xDC && head <= 0xDF);
 }
 
+/* Reads the whole value in `len` bytes if it is one of the kinds that are read most; the
+ * short way past read_value, which reads them all. */
+static inline bool read_common(const unsigned char *p, size_t len, stem_value *out)
+{
+    if (len == 0)
+        return false;
+    if (fixed_size[p[0]] == len)
+        return read_scalar(p, len, out);
+    if (p[0] == 0xD9 && len >= 2 && len == 2 + (size_t)p[1]) {
+        set_str(out, p + 2, p[1]);
+        return true;
+    }
+    return false;
+}
+
 /* Reads the value at `p` and where it ends; when `is_whole`, that is where the bytes end.
  * On failure `out` is as it was. */
-static inline int read_value(const unsigned char *p, const unsigned char *end,
-                             bool is_whole, stem_value *out,
-                             const unsigned char **value_end)
+static int read_value(const unsigned char *p, const unsigned char *end, bool is_whole,
+                      stem_value *out, const unsigned char **value_end)
 {
     size_t size = token_size(p, (size_t)(end - p));
     const unsigned char *stop = p + size;
@@ -379,8 +413,12 @@ static inline bool is_unaligned_array(const stem_value *value)
 int stem_value_decode(const void *data, size_t len, stem_value *out, bool *needs_copy)
 {
     const unsigned char *end = (const unsigned char *)data + len;
-    int code = read_value(data, end, true, out, &end);
+    int code;
 
+    *needs_copy = false;
+    if (read_common(data, len, out))
+        return STEM_OK;
+    code = read_value(data, end, true, out, &end);
     if (code == STEM_OK)
         *needs_copy = is_unaligned_array(out);
     return code;
@@ -425,11 +463,14 @@ int stem_value_adopt(char *buffer, size_t len, stem_value *out)
 {
     const unsigned char *end = (const unsigned char *)buffer + len;
     stem_value value;
-    int code = read_value((unsigned char *)buffer, end, true, &value, &end);
+    int code;
 
-    if (code != STEM_OK) {
-        free(buffer);
-        return code;
+    if (!read_common((unsigned char *)buffer, len, &value)) {
+        code = read_value((unsigned char *)buffer, end, true, &value, &end);
+        if (code != STEM_OK) {
+            free(buffer);
+            return code;
+        }
     }
     switch (value.type) {
     case STEM_STR:

@@ -1,9 +1,11 @@
 /*
  * Values to canonical MessagePack: the shortest head of each kind, floats always in 64
- * bits. msgpack-c writes it, through callbacks that count or append. What lies packed
+ * bits. msgpack-c writes it, through callbacks that count or append; only integers and
+ * short strings, whose cost would show beside a put's, are written here. What lies packed
  * already is written anew token by token, which needs no recursion: MessagePack's
  * containers say up front how much they hold.
  */
+#include <endian.h>
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,10 +179,76 @@ static size_t packed_size(const stem_packed_view *packed)
     return total;
 }
 
+static inline size_t int_size(int64_t x)
+{
+    if (x >= -32 && x <= INT8_MAX)
+        return 1;
+    if (x >= INT8_MIN && x <= UINT8_MAX)
+        return 2;
+    if (x >= INT16_MIN && x <= UINT16_MAX)
+        return 3;
+    return x >= INT32_MIN && x <= UINT32_MAX ? 5 : 9;
+}
+
+static inline void store_int(unsigned char *out, int64_t x)
+{
+    uint64_t bits = (uint64_t)x;
+    unsigned char sign = x < 0 ? 4 : 0;
+
+    switch (int_size(x)) {
+    case 1:
+        out[0] = (unsigned char)bits;
+        break;
+    case 2:
+        out[0] = 0xCC + sign;
+        out[1] = (unsigned char)bits;
+        break;
+    case 3:
+        out[0] = 0xCD + sign;
+        out[1] = (unsigned char)(bits >> 8);
+        out[2] = (unsigned char)bits;
+        break;
+    case 5:
+        out[0] = 0xCE + sign;
+        bits = htobe32((uint32_t)bits);
+        memcpy(out + 1, &bits, 4);
+        break;
+    default:
+        out[0] = 0xCF + sign;
+        bits = htobe64(bits);
+        memcpy(out + 1, &bits, 8);
+        break;
+    }
+}
+
+static inline bool is_short_str(const stem_value *value)
+{
+    return value->type == STEM_STR && value->as.str.data &&
+           value->as.str.len <= UINT8_MAX;
+}
+
+static inline void store_short_str(unsigned char *out, const stem_string *str)
+{
+    if (str->len <= 31) {
+        *out++ = (unsigned char)(0xA0 | str->len);
+    } else {
+        *out++ = 0xD9;
+        *out++ = (unsigned char)str->len;
+    }
+    memcpy(out, str->data, str->len);
+}
+
 size_t stem_value_encoded_size(const stem_value *value)
 {
-    size_t size = token_size(value);
+    size_t size;
 
+    if (value->reserved == 0) {
+        if (value->type == STEM_INT)
+            return int_size(value->as.integer);
+        if (is_short_str(value))
+            return value->as.str.len + (value->as.str.len <= 31 ? 1 : 2);
+    }
+    size = token_size(value);
     if (size > 0 && (value->type == STEM_LIST || value->type == STEM_MAP))
         size = packed_size(&value->as.packed);
     if (size > STEM_VALUE_MAX) {
@@ -209,6 +277,14 @@ void stem_value_encode(const stem_value *value, unsigned char *out)
     stem_tokens tokens;
     stem_value token;
 
+    if (value->type == STEM_INT) {
+        store_int(out, value->as.integer);
+        return;
+    }
+    if (is_short_str(value)) {
+        store_short_str(out, &value->as.str);
+        return;
+    }
     if (value->type != STEM_LIST && value->type != STEM_MAP) {
         encode_token(value, &out);
         return;

@@ -15,8 +15,6 @@
 #include "msgpack_bytes.h"
 #include "value.h"
 
-enum { NANOSECONDS_MAX = 999999999 };
-
 static int count_bytes(void *total, const char *data, size_t len)
 {
     (void)data;
@@ -113,9 +111,9 @@ static int check(const stem_value *value)
     case STEM_BIN:
         return check_bytes(value, value->as.bin.data, value->as.bin.len);
     case STEM_TIME:
-        if (value->as.time.nanoseconds > NANOSECONDS_MAX)
+        if (value->as.time.nanoseconds > STEM_NANOSECONDS_MAX)
             return stem_fail(STEM_EINVAL, "time: %u nanoseconds, and the most is %d",
-                             (unsigned)value->as.time.nanoseconds, NANOSECONDS_MAX);
+                             (unsigned)value->as.time.nanoseconds, STEM_NANOSECONDS_MAX);
         return STEM_OK;
     case STEM_LIST:
     case STEM_MAP:

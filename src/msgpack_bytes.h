@@ -8,6 +8,8 @@
 
 #include "stem.h"
 
+enum { STEM_TIME_EXT_CODE = -1, STEM_NANOSECONDS_MAX = 999999999 };
+
 /* A walk over the tokens of one object, the heads of containers before what is in them.
  * `left` counts the values still to come in each open container. */
 typedef struct stem_tokens {
@@ -30,6 +32,10 @@ static inline void stem_tokens_start(stem_tokens *tokens, const unsigned char *s
  * being where it should have begun. Views point into the bytes, those of an array perhaps
  * unaligned; those of a container begin at its head, with a length of 0. */
 const char *stem_tokens_next(stem_tokens *tokens, stem_value *token);
+
+/* Fills `out` if the bytes are one whole value of the kinds that are read most, scalars
+ * and short strings: the short way past the walk. */
+bool stem_read_common(const unsigned char *p, size_t len, stem_value *out);
 
 /* Reads the value at `p`, which borrows from there, and where it ends; when `is_whole` it
  * must end at `end`. An array that is not aligned is copied into a block of the value's

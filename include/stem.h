@@ -180,8 +180,8 @@ typedef struct stem_bytes {
     size_t len;
 } stem_bytes;
 
-/* A string of `len` bytes. Behind what a handle or an iterator reads there is a NUL besides,
- * but not behind what a cursor or stem_decode finds among other bytes. */
+/* A string of `len` bytes. Behind what a handle or an iterator reads there is a NUL
+ * besides, but not behind what a cursor or stem_decode finds among other bytes. */
 typedef struct stem_string {
     const char *data;
     size_t len;
@@ -512,6 +512,147 @@ STEM_API int stem_iter_close(stem_iter *iter);
  * compare names, and take what lies below them along. */
 STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
 
+/* ---- Batches ---------------------------------------------------------------------- */
+
+/* Puts and deletes over any handles of one database, applied as one commit: all or
+ * nothing, and only if every expectation holds at that moment. A later write of the
+ * same key wins. */
+typedef struct stem_batch stem_batch;
+
+/* An empty batch for the database of `db`, which it keeps open. NULL on failure. */
+STEM_API stem_batch *stem_batch_new(stem_db *db);
+/* NULL is nothing. */
+STEM_API void stem_batch_free(stem_batch *batch);
+
+/* Adds a write or an expectation; everything is copied. STEM_EINVAL for a handle of
+ * another database, STEM_EREADONLY for one that only reads; a failure leaves the batch
+ * as it was. */
+STEM_API int stem_batch_put_value(stem_batch *batch, stem_db *db, const char *key,
+                                  stem_value value);
+STEM_API int stem_batch_del(stem_batch *batch, stem_db *db, const char *key);
+/* That the key holds nothing. */
+STEM_API int stem_batch_expect_absent(stem_batch *batch, stem_db *db, const char *key);
+/* That the key holds exactly this value, as it is stored: an INT is no FLOAT. */
+STEM_API int stem_batch_expect_value(stem_batch *batch, stem_db *db, const char *key,
+                                     stem_value value);
+/* That the bounds and the prefix of the range (NULL: the whole place) hold no key. */
+STEM_API int stem_batch_expect_empty(stem_batch *batch, stem_db *db,
+                                     const stem_range *range);
+
+/* Applies it, durably against a crash of the machine when `sync` is set or one of its
+ * handles has stem_options.sync. STEM_CONFLICT when an expectation fails: nothing has
+ * changed, and stem_batch_failed says which. The batch keeps its content, to be
+ * committed again, added to or reset. An empty batch is STEM_OK. */
+STEM_API int stem_batch_commit(stem_batch *batch, bool sync);
+/* The expectation that failed at the last commit, counted from 0 in the order they
+ * were added; SIZE_MAX when none did. */
+STEM_API size_t stem_batch_failed(const stem_batch *batch);
+/* Empties it, to be used again. */
+STEM_API void stem_batch_reset(stem_batch *batch);
+/* Writes in it, and the bytes of their stored keys and values. 0 for NULL. */
+STEM_API size_t stem_batch_count(const stem_batch *batch);
+STEM_API size_t stem_batch_bytes(const stem_batch *batch);
+
+/* ---- Atomic operations on one key ------------------------------------------------- */
+
+/* Each is one commit that lands only if the key is still as it was read; on a conflict
+ * it starts again, so none ever answers STEM_CONFLICT unless it says so. From any
+ * threads, and with plain puts among them, they are linearizable. Failures as for
+ * stem_put and stem_get. */
+
+/* Stores it if the key holds nothing, else STEM_EXISTS. */
+STEM_API int stem_insert_value(stem_db *db, const char *key, stem_value value);
+/* Stores it if the key holds something, else STEM_NOTFOUND. */
+STEM_API int stem_replace_value(stem_db *db, const char *key, stem_value value);
+/* Stores it if the key holds nothing; `*now` (may be NULL) is what the key then holds,
+ * released with stem_value_free. */
+STEM_API int stem_get_or_put_value(stem_db *db, const char *key, stem_value value,
+                                   stem_value *now);
+/* Stores `desired` if the key holds exactly `expected`, as it is stored; else
+ * STEM_CONFLICT, for an absent key too. */
+STEM_API int stem_cas_value(stem_db *db, const char *key, stem_value expected,
+                            stem_value desired);
+
+/* Adds `delta` to an integer; an absent key counts as `initial`, to which it is added
+ * too. The sum is `*now` (may be NULL). STEM_ERANGE when it does not fit int64_t,
+ * STEM_ETYPE for another type than an integer; both leave the value as it was. */
+STEM_API int stem_incr(stem_db *db, const char *key, int64_t delta, int64_t initial,
+                       int64_t *now);
+/* The same for a FLOAT, or an integer that a double holds exactly, stored as FLOAT.
+ * STEM_ERANGE when the sum is not finite. */
+STEM_API int stem_incr_float(stem_db *db, const char *key, double delta, double initial,
+                             double *now);
+
+/* Removes the key and gives what it held (stem_value_free), or STEM_NOTFOUND. */
+STEM_API int stem_pop(stem_db *db, const char *key, stem_value *value);
+
+/* What an update callback decides. */
+enum stem_update_action {
+    STEM_UPDATE_KEEP = 0, /* leave the key as it is */
+    STEM_UPDATE_PUT = 1,  /* store `*next` */
+    STEM_UPDATE_DELETE = 2
+};
+/* Computes the new value from the current one (NULL: the key holds nothing), which is
+ * borrowed. `*next` begins as NIL; what it points to must live until stem_update
+ * returns or calls again, and is not freed. A negative result is a failure that ends
+ * the update as its answer. The callback may read the database, and may be called
+ * several times. */
+typedef int stem_update_fn(void *context, const stem_value *current, stem_value *next);
+STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
+                         void *context);
+
+/* ---- Many at once ----------------------------------------------------------------- */
+
+/* Reads `n` keys of this level from one state, in the caller's order: `codes[i]` is
+ * STEM_OK, or STEM_NOTFOUND with `values[i]` NIL. Release each value with
+ * stem_value_free. On failure no value is left to release. */
+STEM_API int stem_get_many(stem_db *db, const char *const *keys, size_t n,
+                           stem_value *values, int *codes);
+STEM_API int stem_has_many(stem_db *db, const char *const *keys, size_t n, bool *has);
+/* One commit each. */
+STEM_API int stem_put_many(stem_db *db, const char *const *keys, const stem_value *values,
+                           size_t n);
+STEM_API int stem_del_many(stem_db *db, const char *const *keys, size_t n);
+
+/* An entry taken out of a database: its path below the handle, and its value. */
+typedef struct stem_entry {
+    const char *const *names;
+    size_t n_names; /* at least 1; names[n_names - 1] is the key */
+    stem_value value;
+} stem_entry;
+
+/* Takes the first `n` entries below the handle, or all when there are fewer, in order
+ * and in one commit: they still are the first when it lands. `*entries` holds `*count`
+ * of them, in one list released with stem_entries_free. STEM_NOTFOUND when there is
+ * none. The last ones come last first. */
+STEM_API int stem_pop_first(stem_db *db, size_t n, stem_entry **entries, size_t *count);
+STEM_API int stem_pop_last(stem_db *db, size_t n, stem_entry **entries, size_t *count);
+/* NULL is nothing. */
+STEM_API void stem_entries_free(stem_entry *entries, size_t count);
+
+/* ---- Whole sub-databases ---------------------------------------------------------- */
+
+/* These are many commits, of bounded size whatever the place holds, and so outside
+ * what is said above of atomicity: others may see them half done. After a crash or a
+ * failure they are run again, and finish. */
+
+/* Removes every entry in the range (NULL: all) that was there when it began. */
+STEM_API int stem_clear(stem_db *db, const stem_range *range);
+
+/* Copies everything under `from`, as it was when it began, to the same paths under
+ * `to`, which may be in another database; what is there besides stays, the same keys
+ * are replaced. With both keys given, that key's value alone, and within one database
+ * in one commit; STEM_NOTFOUND when it has none. STEM_EINVAL when one place lies
+ * within the other, when only one key is given, or when a path would be too long: then
+ * nothing was copied. */
+STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
+                       const char *to_key);
+/* The same, and then removes what was copied: the destination is complete, and
+ * durable, before the source goes. What is written to the source meanwhile is moved
+ * too, never lost. One key within one database moves in one commit. */
+STEM_API int stem_move(stem_db *from, const char *from_key, stem_db *to,
+                       const char *to_key);
+
 /* ---- The whole place -------------------------------------------------------------- */
 
 /* Counts the entries in the range (NULL: all), by walking their keys. */
@@ -601,6 +742,17 @@ STEM_API stem_value stem_value_itself(stem_value value);
 
 /* stem_put(db, "logins", 7): stores x under the key; each argument is evaluated once. */
 #define stem_put(db, key, x) stem_put_value((db), (key), STEM_VALUE(x))
+/* The same for the other calls that store a value. */
+#define stem_insert(db, key, x) stem_insert_value((db), (key), STEM_VALUE(x))
+#define stem_replace(db, key, x) stem_replace_value((db), (key), STEM_VALUE(x))
+#define stem_get_or_put(db, key, x, now)                                                 \
+    stem_get_or_put_value((db), (key), STEM_VALUE(x), (now))
+#define stem_cas(db, key, expected, desired)                                             \
+    stem_cas_value((db), (key), STEM_VALUE(expected), STEM_VALUE(desired))
+#define stem_batch_put(batch, db, key, x)                                                \
+    stem_batch_put_value((batch), (db), (key), STEM_VALUE(x))
+#define stem_batch_expect(batch, db, key, x)                                             \
+    stem_batch_expect_value((batch), (db), (key), STEM_VALUE(x))
 
 #define STEM_DTYPE_OF_(T, dtype) T * : (dtype), const T * : (dtype)
 /* The element type for a pointer to a C type. */
@@ -655,6 +807,41 @@ STEM_MAKER_(stem_value, stem_value_itself)
 template <typename T> inline int stem_put(stem_db *db, const char *key, T x)
 {
     return stem_put_value(db, key, stem_value_maker<T>::from(x));
+}
+
+template <typename T> inline int stem_insert(stem_db *db, const char *key, T x)
+{
+    return stem_insert_value(db, key, stem_value_maker<T>::from(x));
+}
+
+template <typename T> inline int stem_replace(stem_db *db, const char *key, T x)
+{
+    return stem_replace_value(db, key, stem_value_maker<T>::from(x));
+}
+
+template <typename T>
+inline int stem_get_or_put(stem_db *db, const char *key, T x, stem_value *now)
+{
+    return stem_get_or_put_value(db, key, stem_value_maker<T>::from(x), now);
+}
+
+template <typename T, typename U>
+inline int stem_cas(stem_db *db, const char *key, T expected, U desired)
+{
+    return stem_cas_value(db, key, stem_value_maker<T>::from(expected),
+                          stem_value_maker<U>::from(desired));
+}
+
+template <typename T>
+inline int stem_batch_put(stem_batch *batch, stem_db *db, const char *key, T x)
+{
+    return stem_batch_put_value(batch, db, key, stem_value_maker<T>::from(x));
+}
+
+template <typename T>
+inline int stem_batch_expect(stem_batch *batch, stem_db *db, const char *key, T x)
+{
+    return stem_batch_expect_value(batch, db, key, stem_value_maker<T>::from(x));
 }
 
 template <typename T> struct stem_dtype_of;

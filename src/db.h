@@ -67,4 +67,14 @@ typedef struct stem_span {
 int stem_span_make(const stem_db *db, const stem_range *range, bool by_name,
                    stem_span *span);
 
+/* The path of the entry an iterator stands on, as it is stored below its handle. */
+stem_slice stem_iter_below(const stem_iter *iter);
+
+/* Adds what is stored bytes already to a batch: a put (a deletion when `value` is NULL), or
+ * the expectation that the key holds exactly these bytes. */
+int stem_batch_add_stored(stem_batch *batch, stem_slice key, const stem_slice *value);
+int stem_batch_expect_stored(stem_batch *batch, stem_slice key, stem_slice value);
+/* The memory its writes and expectations take. */
+size_t stem_batch_held(const stem_batch *batch);
+
 #endif

@@ -138,6 +138,16 @@ int stem_value_adopt(char *buffer, size_t len, stem_value *out)
     return STEM_OK;
 }
 
+int stem_value_copy(const void *data, size_t len, stem_value *out)
+{
+    char *copy = malloc(len + 1);
+
+    if (!copy)
+        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", len);
+    memcpy(copy, data, len);
+    return stem_value_adopt(copy, len, out);
+}
+
 int stem_value_peek_type(const void *data, size_t len, int *type)
 {
     const unsigned char *p = data;

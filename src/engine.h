@@ -11,6 +11,7 @@
 #define STEM_ENGINE_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "stem.h"
 
@@ -18,6 +19,15 @@ typedef struct stem_slice {
     const char *data;
     size_t len;
 } stem_slice;
+
+/* Less than, equal to or greater than 0, in the order of the keys. */
+static inline int stem_slice_compare(stem_slice a, stem_slice b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
+
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
 
 typedef struct stem_engine stem_engine;
 typedef struct stem_engine_snapshot stem_engine_snapshot;

@@ -429,6 +429,11 @@ const char *stem_iter_key(const stem_iter *iter)
     return nul ? nul + 1 : iter->key;
 }
 
+stem_slice stem_iter_below(const stem_iter *iter)
+{
+    return (stem_slice){iter->key, iter->key_len};
+}
+
 const char *const *stem_iter_path(stem_iter *iter, size_t *n)
 {
     if (!iter || !iter->has_entry || !n)

@@ -21,6 +21,9 @@ int stem_value_decode(const void *data, size_t len, stem_value *out, bool *needs
  * when nothing points into it, and on failure. */
 int stem_value_adopt(char *buffer, size_t len, stem_value *out);
 
+/* Reads the value in a copy of the bytes, which it owns. */
+int stem_value_copy(const void *data, size_t len, stem_value *out);
+
 /* The type of the value in `data`, or a failure, from a look at its head alone. */
 int stem_value_peek_type(const void *data, size_t len, int *type);
 

@@ -142,31 +142,38 @@ static bool same_bytes(stem_slice a, const char *data, size_t len)
     return a.len == len && (len == 0 || memcmp(a.data, data, len) == 0);
 }
 
-/* STEM_OK when the range holds no key, STEM_CONFLICT when it does. */
-static int judge_empty(stem_engine *base, const stem_expectation *expectation)
+/* STEM_OK when the range holds no key, STEM_CONFLICT when it does. All stripes are locked, so
+ * one iterator, opened by the first such expectation, serves a whole commit. */
+static int judge_empty(leveldb_engine *engine, const stem_expectation *expectation,
+                       stem_engine_iter **iter)
 {
-    stem_engine_range range = {expectation->key, expectation->value};
-    stem_engine_iter *iter;
+    static const stem_engine_range everything;
+    const stem_slice end = expectation->value;
     stem_slice key;
 
-    int code = stem_leveldb_iter_open(base, NULL, &range, false, &iter);
-    if (code != STEM_OK)
-        return code;
-    code = stem_leveldb_iter_next(iter, &key, NULL);
-    stem_leveldb_iter_close(iter);
+    int code = STEM_OK;
+    if (!*iter)
+        code = stem_leveldb_iter_open(&engine->base, NULL, &everything, false, iter);
+    if (code == STEM_OK)
+        code = stem_leveldb_iter_seek(*iter, expectation->key);
+    if (code == STEM_OK)
+        code = stem_leveldb_iter_next(*iter, &key, NULL);
     if (code == STEM_NOTFOUND)
         return STEM_OK;
-    return code == STEM_OK ? STEM_CONFLICT : code;
+    if (code != STEM_OK)
+        return code;
+    return end.len > 0 && stem_slice_compare(key, end) >= 0 ? STEM_OK : STEM_CONFLICT;
 }
 
 /* STEM_OK when it holds, STEM_CONFLICT when not. The stripe of its key is locked. */
-static int judge(leveldb_engine *engine, const stem_expectation *expectation)
+static int judge(leveldb_engine *engine, const stem_expectation *expectation,
+                 stem_engine_iter **iter)
 {
     const stem_slice key = expectation->key;
     stem_read read;
 
     if (expectation->kind == STEM_EXPECT_EMPTY)
-        return judge_empty(&engine->base, expectation);
+        return judge_empty(engine, expectation, iter);
     if (expectation->stamp != 0 &&
         expectation->stamp ==
             atomic_load_explicit(&engine->stripes[stripe_of(key)].version,
@@ -181,6 +188,21 @@ static int judge(leveldb_engine *engine, const stem_expectation *expectation)
                      : read.data && same_bytes(expectation->value, read.data, read.len);
     leveldb_free(read.data);
     return holds ? STEM_OK : STEM_CONFLICT;
+}
+
+static int judge_all(leveldb_engine *engine, const stem_commit *commit, size_t *failed)
+{
+    stem_engine_iter *iter = NULL;
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
+        code = judge(engine, &commit->expectations[i], &iter);
+        if (code == STEM_CONFLICT)
+            *failed = i;
+    }
+    if (iter)
+        stem_leveldb_iter_close(iter);
+    return code;
 }
 
 /* Hands the writes to LevelDB; write_lock is held. NULL, or LevelDB's message. */
@@ -292,11 +314,7 @@ static int leveldb_engine_commit(stem_engine *base, const stem_commit *commit,
     const uint64_t mask = stripes_of(commit);
     for (uint64_t left = mask; left != 0; left &= left - 1)
         pthread_mutex_lock(&engine->stripes[__builtin_ctzll(left)].lock);
-    for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
-        code = judge(engine, &commit->expectations[i]);
-        if (code == STEM_CONFLICT)
-            *failed = i;
-    }
+    code = judge_all(engine, commit, failed);
     if (code == STEM_OK && commit->n_writes > 0)
         code = write_commit(engine, commit);
     for (uint64_t left = mask; left != 0; left &= left - 1) {

@@ -118,14 +118,6 @@ void stem_leveldb_iter_close(stem_engine_iter *base)
     free(iter);
 }
 
-static int compare(stem_slice a, stem_slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static bool is_valid(const leveldb_engine_iter *iter)
 {
     return leveldb_iter_valid(iter->entries) != 0;
@@ -177,8 +169,8 @@ int stem_leveldb_iter_seek(stem_engine_iter *base, stem_slice key)
         return iter->code;
     iter->position = AT_TARGET;
     if (key.len == 0 ||
-        (iter->is_reverse ? iter->end.len > 0 && compare(key, iter->end) >= 0
-                          : compare(key, iter->start) <= 0)) {
+        (iter->is_reverse ? iter->end.len > 0 && stem_slice_compare(key, iter->end) >= 0
+                          : stem_slice_compare(key, iter->start) <= 0)) {
         iter->position = AT_START;
         return STEM_OK;
     }
@@ -189,7 +181,8 @@ int stem_leveldb_iter_seek(stem_engine_iter *base, stem_slice key)
     stem_slice found = {0};
     if (is_valid(iter))
         found.data = leveldb_iter_key(iter->entries, &found.len);
-    return found.data && compare(found, key) == 0 ? STEM_OK : seek_before(iter, key);
+    return found.data && stem_slice_compare(found, key) == 0 ? STEM_OK
+                                                             : seek_before(iter, key);
 }
 
 int stem_leveldb_iter_next(stem_engine_iter *base, stem_slice *key, stem_slice *value)
@@ -220,8 +213,8 @@ int stem_leveldb_iter_next(stem_engine_iter *base, stem_slice *key, stem_slice *
     if (!is_valid(iter))
         return STEM_NOTFOUND;
     key->data = leveldb_iter_key(iter->entries, &key->len);
-    if (iter->is_reverse ? compare(*key, iter->start) < 0
-                         : iter->end.len > 0 && compare(*key, iter->end) >= 0)
+    if (iter->is_reverse ? stem_slice_compare(*key, iter->start) < 0
+                         : iter->end.len > 0 && stem_slice_compare(*key, iter->end) >= 0)
         return STEM_NOTFOUND;
     if (value)
         value->data = leveldb_iter_value(iter->entries, &value->len);

@@ -139,8 +139,8 @@ bool stem_time_parse(const char *text, size_t len, stem_timestamp *time)
     }
     if (!parse_offset(text + at, len - at, &offset))
         return false;
-    time->seconds = days_to(f[0], f[1], f[2]) * SECONDS_PER_DAY + f[3] * 3600 +
-                    f[4] * 60 + f[5] - offset;
+    time->seconds = days_to(f[0], f[1], f[2]) * SECONDS_PER_DAY + f[3] * 3600L +
+                    f[4] * 60L + f[5] - offset;
     time->nanoseconds = nanoseconds;
     return true;
 }

@@ -13,10 +13,14 @@ cd "$work"
 expect() {
     cat >want
     diff -u want got || {
-        echo "examples: $1 prints something else"
+        echo "examples: $1 is not what it should be"
         exit 1
     }
 }
+
+# README.md shows the first program as it is.
+sed -n '/^```c$/,/^```$/p' "$STEM_SOURCE/README.md" | sed '1d; /^```$/,$d' >got
+expect "README.md's first program" <"$STEM_SOURCE/examples/quickstart.c"
 
 # The second run finds what the first one stored.
 "$bin/quickstart" >got

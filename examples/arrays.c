@@ -78,7 +78,7 @@ static const char *parse_wav(wav *sound, size_t len)
             if (bits != 16 || sound->channels == 0)
                 return "not 16-bit PCM";
             sound->samples = bytes + at;
-            sound->frames = size / (2U * sound->channels);
+            sound->frames = size / (2 * (size_t)sound->channels);
             return NULL;
         }
         /* Chunks begin at even offsets. */

@@ -115,7 +115,7 @@ count_tests() {
     for trs in "$dir"/tests/*.trs; do
         [ -e "$trs" ] || continue
         log=${trs%.trs}.log
-        result=$(sed -n 's/^:test-global-result: //p' "$trs")
+        result=$(sed -n 's/^:test-result: //p' "$trs")
         if [[ $(grep -aE "$totals" "$log" | tail -n 1) =~ $totals ]]; then
             local bad=$((BASH_REMATCH[2] + BASH_REMATCH[3]))
             passed=$((passed + BASH_REMATCH[1] - bad))

@@ -86,10 +86,11 @@ int stem_value_read(const unsigned char *p, const unsigned char *end, bool is_wh
 
 int stem_decode(const void *data, size_t len, stem_value *out)
 {
-    const unsigned char *end = (const unsigned char *)data + len;
+    const unsigned char *end;
 
     if (!data || !out)
         return stem_fail(STEM_EINVAL, "decode: %s is NULL", data ? "out" : "data");
+    end = (const unsigned char *)data + len;
     return stem_value_read(data, end, true, out, &end);
 }
 

@@ -1,0 +1,201 @@
+/*
+ * Values as JSON text, both ways: the public calls, and the buffer that both ways fill.
+ * Numbers are written and read in the C locale, which this thread alone is put into for
+ * as long as it takes; docs/format.md has the forms.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "db.h"
+#include "error.h"
+#include "value.h"
+
+#ifdef HAVE_JANSSON
+
+#include <locale.h>
+
+enum { FIRST_CAPACITY = 128 };
+
+void *stem_buffer_room(stem_buffer *buffer, size_t len)
+{
+    size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_CAPACITY;
+    char *room;
+
+    if (buffer->failed || len > SIZE_MAX / 2 - buffer->len) {
+        buffer->failed = true;
+        return NULL;
+    }
+    while (capacity - buffer->len < len)
+        capacity *= 2;
+    if (!buffer->data || capacity != buffer->capacity) {
+        char *data = realloc(buffer->data, capacity);
+
+        if (!data) {
+            buffer->failed = true;
+            return NULL;
+        }
+        buffer->data = data;
+        buffer->capacity = capacity;
+    }
+    room = buffer->data + buffer->len;
+    buffer->len += len;
+    return room;
+}
+
+void stem_buffer_add(stem_buffer *buffer, const void *data, size_t len)
+{
+    void *room = stem_buffer_room(buffer, len);
+
+    if (room && len > 0)
+        memcpy(room, data, len);
+}
+
+void stem_buffer_add_text(stem_buffer *buffer, const char *text)
+{
+    stem_buffer_add(buffer, text, strlen(text));
+}
+
+/* Gives up what was not needed, and the buffer's hold. */
+static char *take(stem_buffer *buffer)
+{
+    char *smaller = realloc(buffer->data, buffer->len);
+
+    return smaller ? smaller : buffer->data;
+}
+
+static locale_t enter_c_locale(locale_t *c)
+{
+    *c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    return *c ? uselocale(*c) : (locale_t)0;
+}
+
+static void leave_c_locale(locale_t before, locale_t c)
+{
+    if (!c)
+        return;
+    uselocale(before);
+    freelocale(c);
+}
+
+static int format(const stem_value *value, int flags, char **json)
+{
+    stem_buffer text = {0};
+    locale_t c;
+    locale_t before;
+    int code;
+
+    if ((flags & ~STEM_JSON_PRETTY) != 0)
+        return stem_fail(STEM_EINVAL, "unknown flags");
+    before = enter_c_locale(&c);
+    code = c ? stem_json_write(value, flags, &text)
+             : stem_fail(STEM_ENOMEM, "no memory for the C locale");
+    leave_c_locale(before, c);
+    stem_buffer_add(&text, "", 1);
+    if (code == STEM_OK && text.failed)
+        code = stem_fail(STEM_ENOMEM, "no memory for the JSON text");
+    if (code == STEM_OK)
+        *json = take(&text);
+    else
+        free(text.data);
+    return code;
+}
+
+static int parse(const char *text, size_t len, stem_value *out)
+{
+    stem_buffer bytes = {0};
+    locale_t c;
+    locale_t before = enter_c_locale(&c);
+    int code = c ? stem_json_read(text, len, &bytes)
+                 : stem_fail(STEM_ENOMEM, "no memory for the C locale");
+
+    leave_c_locale(before, c);
+    if (code != STEM_OK) {
+        free(bytes.data);
+        return code;
+    }
+    return stem_value_adopt(take(&bytes), bytes.len, out);
+}
+
+#else
+
+static int format(const stem_value *value, int flags, char **json)
+{
+    (void)value;
+    (void)flags;
+    (void)json;
+    return stem_fail(STEM_ENOTSUP, "this build of Stem has no JSON");
+}
+
+static int parse(const char *text, size_t len, stem_value *out)
+{
+    (void)text;
+    (void)len;
+    (void)out;
+    return stem_fail(STEM_ENOTSUP, "this build of Stem has no JSON");
+}
+
+#endif
+
+char *stem_json_format(const stem_value *value, int flags)
+{
+    char *json = NULL;
+    int code =
+        value ? format(value, flags, &json) : stem_fail(STEM_EINVAL, "the value is NULL");
+
+    if (code != STEM_OK)
+        stem_fail_at(code, "json format", NULL);
+    return json;
+}
+
+int stem_json_parse(const char *text, size_t len, stem_value *out)
+{
+    int code = text && out
+                   ? parse(text, len, out)
+                   : stem_fail(STEM_EINVAL, "%s is NULL", text ? "out" : "the text");
+
+    return code == STEM_OK ? STEM_OK : stem_fail_at(code, "json parse", NULL);
+}
+
+int stem_put_json(stem_db *db, const char *key, const char *text)
+{
+    stem_value value;
+    int code = stem_db_check(db, "put json");
+
+    if (code != STEM_OK)
+        return code;
+    code = text ? parse(text, strlen(text), &value)
+                : stem_fail(STEM_EINVAL, "the text is NULL");
+    if (code != STEM_OK)
+        return stem_db_fail(db, code, "put json", key);
+    code = stem_put_value(db, key, value);
+    stem_value_free(&value);
+    return code;
+}
+
+int stem_get_json(stem_db *db, const char *key, int flags, char **text)
+{
+    stem_value value;
+    char *json = NULL;
+    int code = stem_db_check(db, "get json");
+
+    if (code != STEM_OK)
+        return code;
+    if (!text)
+        return stem_db_fail(db, stem_fail(STEM_EINVAL, "the place for the text is NULL"),
+                            "get json", key);
+    code = stem_get(db, key, &value);
+    if (code != STEM_OK)
+        return code;
+    code = format(&value, flags, &json);
+    stem_value_free(&value);
+    if (code != STEM_OK)
+        return stem_db_fail(db, code, "get json", key);
+    *text = json;
+    return STEM_OK;
+}

@@ -1,0 +1,106 @@
+/*
+ * Databases for the tests of operations, and what lies in them as one line of text.
+ */
+#include "place.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const char *location;
+
+stem_db *new_database(void)
+{
+    stem_db *db;
+
+    location = path_in(temp_dir(), "db");
+    assert_ok(stem_open(&db, location, NULL));
+    return db;
+}
+
+const char *last_location(void)
+{
+    return location;
+}
+
+/* ---- Contents --------------------------------------------------------------------- */
+
+static void print_value(FILE *out, const stem_value *value)
+{
+    if (value->type == STEM_INT)
+        fprintf(out, "%lld", (long long)value->as.integer);
+    else if (value->type == STEM_FLOAT)
+        fprintf(out, "%gf", value->as.real);
+    else if (value->type == STEM_STR && value->as.str.len <= 40)
+        fprintf(out, "%s", value->as.str.data);
+    else
+        fprintf(out, "<%s>", stem_type_name(value->type));
+}
+
+const char *contents(stem_db *db)
+{
+    static char *text;
+    size_t size;
+
+    free(text);
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    stem_iter *iter = stem_iter_open(db, NULL);
+    const char *separator = "";
+    while (stem_iter_next(iter)) {
+        size_t n;
+        const char *const *names = stem_iter_path(iter, &n);
+        char *path = stem_path_format(names, n);
+
+        fprintf(out, "%s%s=", separator, path);
+        print_value(out, stem_iter_value(iter));
+        separator = " ";
+        stem_free(path);
+    }
+    fclose(out);
+    assert_ok(stem_iter_close(iter));
+    return text;
+}
+
+/* ---- Names ------------------------------------------------------------------------ */
+
+static char name_bytes[STEM_COMPONENT_MAX + 2];
+const char *const too_long_name = name_bytes, *const longest_name = name_bytes + 1;
+
+__attribute__((constructor)) static void make_names(void)
+{
+    memset(name_bytes, 'n', STEM_COMPONENT_MAX + 1);
+}
+
+/* ---- Syncs ------------------------------------------------------------------------ */
+
+static atomic_uint syncs;
+
+unsigned files_synced(void)
+{
+    return atomic_load(&syncs);
+}
+
+/* In place of the C library's, for LevelDB and Stem alike. */
+STEM_API int fsync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+STEM_API int fdatasync(int fd)
+{
+    atomic_fetch_add(&syncs, 1);
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+unsigned long number_from(const char *variable, unsigned long fallback)
+{
+    const char *text = getenv(variable);
+
+    return text && *text ? strtoul(text, NULL, 0) : fallback;
+}

@@ -55,13 +55,6 @@ static char *reserve(stem_batch *batch, size_t size)
     return current->bytes + current->used - size;
 }
 
-/* Gives back the last bytes reserved. */
-static void give_back(stem_batch *batch, size_t size)
-{
-    batch->blocks->used -= size;
-    batch->held -= size;
-}
-
 static void free_blocks(block *each)
 {
     while (each) {
@@ -169,67 +162,52 @@ static int check(const stem_batch *batch, const stem_db *db)
     return STEM_OK;
 }
 
-/* Encodes a key of the batch's own. */
-static int add_key(stem_batch *batch, const stem_db *db, const char *name,
-                   stem_slice *key)
-{
-    stem_key stored;
-
-    int code = stem_key_make(db, name, &stored);
-    if (code != STEM_OK)
-        return code;
-    char *bytes = reserve(batch, stored.stored.len);
-    if (bytes) {
-        memcpy(bytes, stored.stored.data, stored.stored.len);
-        *key = (stem_slice){bytes, stored.stored.len};
-    }
-    stem_key_free(&stored);
-    return bytes ? STEM_OK : STEM_ENOMEM;
-}
-
-/* Encodes a key, and a value when there is one, of the batch's own. */
+/* Encodes a key, and a value when there is one, into memory of the batch's own. */
 static int add_pair(stem_batch *batch, const stem_db *db, const char *name,
-                    const stem_value *value, stem_slice *key, stem_slice *bytes)
+                    const stem_value *value, stem_slice *key, stem_slice *encoded)
 {
-    size_t size = 0;
+    size_t value_len = 0;
 
-    if (value && (size = stem_value_encoded_size(value)) == 0)
+    const size_t key_len = stem_key_len(db, name);
+    if (key_len == 0 || (value && (value_len = stem_value_encoded_size(value)) == 0))
         return stem_errcode();
-    int code = add_key(batch, db, name, key);
-    if (code != STEM_OK || !value)
-        return code;
-    char *encoded = reserve(batch, size);
-    if (!encoded) {
-        give_back(batch, key->len);
+    char *bytes = reserve(batch, key_len + value_len);
+    if (!bytes)
         return STEM_ENOMEM;
+    stem_key_write(db, name, key_len, bytes);
+    *key = (stem_slice){bytes, key_len};
+    if (value) {
+        stem_value_encode(value, (unsigned char *)bytes + key_len);
+        *encoded = (stem_slice){bytes + key_len, value_len};
     }
-    stem_value_encode(value, (unsigned char *)encoded);
-    *bytes = (stem_slice){encoded, size};
     return STEM_OK;
 }
 
-/* Copies a slice into the batch; nothing to copy is an empty one. */
-static int add_bytes(stem_batch *batch, stem_slice from, stem_slice *to)
+/* Copies two slices into the batch, the second directly behind the first. */
+static int add_bytes(stem_batch *batch, stem_slice *first, stem_slice *second)
 {
-    char *bytes = reserve(batch, from.len);
+    char *bytes = reserve(batch, first->len + second->len);
 
     if (!bytes)
         return STEM_ENOMEM;
-    if (from.len > 0)
-        memcpy(bytes, from.data, from.len);
-    *to = (stem_slice){bytes, from.len};
+    if (first->len > 0)
+        memcpy(bytes, first->data, first->len);
+    if (second->len > 0)
+        memcpy(bytes + first->len, second->data, second->len);
+    first->data = bytes;
+    second->data = bytes + first->len;
     return STEM_OK;
 }
 
 int stem_batch_add_stored(stem_batch *batch, stem_slice key, const stem_slice *value)
 {
-    stem_write write = {.is_delete = !value};
+    stem_write write = {.key = key, .is_delete = !value};
 
+    if (value)
+        write.value = *value;
     int code = grow_writes(batch);
     if (code == STEM_OK)
-        code = add_bytes(batch, key, &write.key);
-    if (code == STEM_OK && value)
-        code = add_bytes(batch, *value, &write.value);
+        code = add_bytes(batch, &write.key, &write.value);
     if (code != STEM_OK)
         return code;
     batch->writes[batch->n_writes++] = write;
@@ -239,13 +217,12 @@ int stem_batch_add_stored(stem_batch *batch, stem_slice key, const stem_slice *v
 
 int stem_batch_expect_stored(stem_batch *batch, stem_slice key, stem_slice value)
 {
-    stem_expectation expectation = {.kind = STEM_EXPECT_EQUAL};
+    stem_expectation expectation = {
+        .kind = STEM_EXPECT_EQUAL, .key = key, .value = value};
 
     int code = grow_expectations(batch);
     if (code == STEM_OK)
-        code = add_bytes(batch, key, &expectation.key);
-    if (code == STEM_OK)
-        code = add_bytes(batch, value, &expectation.value);
+        code = add_bytes(batch, &expectation.key, &expectation.value);
     if (code == STEM_OK)
         batch->expectations[batch->n_expectations++] = expectation;
     return code;
@@ -325,10 +302,11 @@ int stem_batch_expect_empty(stem_batch *batch, stem_db *db, const stem_range *ra
         code = grow_expectations(batch);
     if (code == STEM_OK)
         code = stem_span_make(db, range, false, &span);
-    if (code == STEM_OK)
-        code = add_bytes(batch, span.range.start, &expectation.key);
-    if (code == STEM_OK)
-        code = add_bytes(batch, span.range.end, &expectation.value);
+    if (code == STEM_OK) {
+        expectation.key = span.range.start;
+        expectation.value = span.range.end;
+        code = add_bytes(batch, &expectation.key, &expectation.value);
+    }
     free(span.buffer);
     if (code != STEM_OK)
         return stem_db_fail(db, code, "batch expect", NULL);

@@ -100,25 +100,35 @@ static int check_reserved(const stem_options *options)
     return STEM_OK;
 }
 
+stem_db *stem_db_over(stem_engine *engine, const stem_options *options)
+{
+    stem_db *made = malloc(sizeof *made);
+
+    if (!made) {
+        stem_fail(STEM_ENOMEM, "no memory for a handle");
+        return NULL;
+    }
+    *made = (stem_db){
+        .engine = engine, .is_read_only = options->read_only, .sync = options->sync};
+    return made;
+}
+
 static int open_location(stem_db **db, const char *location, const stem_options *options)
 {
-    stem_engine *engine;
-
     if (!db)
         return stem_fail(STEM_EINVAL, "the place for the handle is NULL");
     int code = check_reserved(options);
     if (code != STEM_OK)
         return code;
-    stem_db *made = malloc(sizeof *made);
+    /* Before the engine, so that a failure leaves nothing behind in the directory. */
+    stem_db *made = stem_db_over(NULL, options);
     if (!made)
-        return stem_fail(STEM_ENOMEM, "no memory for a handle");
-    code = stem_engine_acquire(location, options, &engine);
+        return STEM_ENOMEM;
+    code = stem_engine_acquire(location, options, &made->engine);
     if (code != STEM_OK) {
         free(made);
         return code;
     }
-    *made = (stem_db){
-        .engine = engine, .is_read_only = options->read_only, .sync = options->sync};
     *db = made;
     return STEM_OK;
 }
@@ -268,25 +278,35 @@ char *stem_path(stem_db *db)
 
 /* ---- Stored keys ------------------------------------------------------------------ */
 
-int stem_key_make(const stem_db *db, const char *name, stem_key *key)
+size_t stem_key_len(const stem_db *db, const char *name)
 {
     const size_t len = stem_component_len(name);
     const size_t size = db->prefix_len + len;
-    char *bytes = key->inline_bytes;
 
     if (len == 0)
+        return 0;
+    if (size > STEM_PATH_MAX) {
+        stem_fail(STEM_EINVAL, "the path is %zu bytes, over the limit of %d", size,
+                  STEM_PATH_MAX);
+        return 0;
+    }
+    return size;
+}
+
+int stem_key_make(const stem_db *db, const char *name, stem_key *key)
+{
+    const size_t size = stem_key_len(db, name);
+    char *bytes = key->inline_bytes;
+
+    if (size == 0)
         return STEM_EINVAL;
-    if (size > STEM_PATH_MAX)
-        return stem_fail(STEM_EINVAL, "the path is %zu bytes, over the limit of %d", size,
-                         STEM_PATH_MAX);
     key->heap = NULL;
     if (size > sizeof key->inline_bytes) {
         bytes = key->heap = malloc(size);
         if (!bytes)
             return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", size);
     }
-    memcpy(bytes, db->prefix, db->prefix_len);
-    memcpy(bytes + db->prefix_len, name, len);
+    stem_key_write(db, name, size, bytes);
     key->stored = (stem_slice){bytes, size};
     return STEM_OK;
 }

@@ -40,6 +40,20 @@ static inline const stem_engine_snapshot *stem_db_snapshot(const stem_db *db)
 stem_frozen *stem_frozen_retain(stem_frozen *frozen); /* NULL is nothing */
 void stem_frozen_release(stem_frozen *frozen, stem_engine *engine);
 
+/* The root handle over an engine, one user of which it takes over; NULL after a failure. */
+stem_db *stem_db_over(stem_engine *engine, const stem_options *options);
+
+/* The stored length of a key below a handle, or 0 after stem_fail (STEM_EINVAL) for what is no
+ * component, or a path over the limit. */
+size_t stem_key_len(const stem_db *db, const char *name);
+/* Writes the stored form of a key that stem_key_len measured. */
+static inline void stem_key_write(const stem_db *db, const char *name, size_t stored_len,
+                                  char *out)
+{
+    memcpy(out, db->prefix, db->prefix_len);
+    memcpy(out + db->prefix_len, name, stored_len - db->prefix_len);
+}
+
 enum { STEM_KEY_INLINE = 512 };
 
 /* The stored form of a key below a handle; on the stack unless it is long. */

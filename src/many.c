@@ -10,86 +10,72 @@
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-/* The stored forms of several keys, in one buffer. */
+/* What several keys are read with: their stored forms, and what the engine found. */
 typedef struct key_list {
-    stem_slice *slices;
-    char *bytes;
+    stem_slice *keys; /* one block, with the reads behind it */
+    stem_read *reads;
+    char *bytes; /* of all keys */
 } key_list;
 
-static void free_keys(key_list *list)
+static void free_list(key_list *list)
 {
-    free(list->slices);
+    free(list->keys);
     free(list->bytes);
 }
 
-/* Where the keys would be when there are few of them and they are short. */
-enum { TYPICAL_KEY = 64 };
-
-static int make_keys(const stem_db *db, const char *const *keys, size_t n, key_list *list)
+/* Measures the keys; the sum of their stored lengths, or 0 after a failure that names the
+ * key. */
+static size_t measure_keys(const stem_db *db, const char *const *keys, size_t n,
+                           stem_slice *stored)
 {
-    size_t used = 0, room = n * (db->prefix_len + TYPICAL_KEY);
-    int code = STEM_OK;
+    size_t sum = 0;
 
-    *list =
-        (key_list){malloc((n ? n : 1) * sizeof *list->slices), malloc(room ? room : 1)};
-    if (!list->slices || !list->bytes)
-        code = stem_fail(STEM_ENOMEM, "no memory for %zu keys", n);
-    for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        stem_key key;
-
-        code = stem_key_make(db, keys[i], &key);
-        if (code != STEM_OK) {
-            code = stem_db_fail(db, code, "key", keys[i]);
-            break;
-        }
-        if (used + key.stored.len > room) {
-            size_t larger_room = 2 * room + key.stored.len;
-            char *larger = realloc(list->bytes, larger_room);
-
-            if (larger) {
-                list->bytes = larger;
-                room = larger_room;
-            } else {
-                code = stem_fail(STEM_ENOMEM, "no memory for %zu keys", n);
-            }
-        }
-        if (code == STEM_OK) {
-            memcpy(list->bytes + used, key.stored.data, key.stored.len);
-            list->slices[i].len = key.stored.len;
-            used += key.stored.len;
-        }
-        stem_key_free(&key);
-    }
-    if (code != STEM_OK) {
-        free_keys(list);
-        return code;
-    }
-    used = 0;
     for (size_t i = 0; i < n; i++) {
-        list->slices[i].data = list->bytes + used;
-        used += list->slices[i].len;
+        stored[i].len = stem_key_len(db, keys[i]);
+        if (stored[i].len == 0) {
+            stem_db_fail(db, STEM_EINVAL, "key", keys[i]);
+            return 0;
+        }
+        sum += stored[i].len;
+    }
+    return sum;
+}
+
+static int make_list(const stem_db *db, const char *const *keys, size_t n, key_list *list)
+{
+    list->bytes = NULL;
+    list->keys = n <= SIZE_MAX / (sizeof *list->keys + sizeof *list->reads)
+                     ? malloc(n * (sizeof *list->keys + sizeof *list->reads))
+                     : NULL;
+    if (!list->keys)
+        return stem_fail(STEM_ENOMEM, "no memory for %zu keys", n);
+    list->reads = (stem_read *)(list->keys + n);
+    const size_t sum = measure_keys(db, keys, n, list->keys);
+    if (sum == 0)
+        return STEM_EINVAL;
+    list->bytes = malloc(sum);
+    if (!list->bytes)
+        return stem_fail(STEM_ENOMEM, "no memory for %zu keys", n);
+    char *end = list->bytes;
+    for (size_t i = 0; i < n; i++) {
+        stem_key_write(db, keys[i], list->keys[i].len, end);
+        list->keys[i].data = end;
+        end += list->keys[i].len;
     }
     return STEM_OK;
 }
 
-/* Reads all keys from one state; `*reads` is a list to free, its data to be taken. */
-static int read_many(const stem_db *db, const char *const *keys, size_t n,
-                     stem_read **reads)
+/* Reads all keys, at least one, from one state; `list` is to be freed, what was read to be
+ * taken. */
+static int read_many(const stem_db *db, const char *const *keys, size_t n, key_list *list)
 {
-    key_list list;
+    int code = make_list(db, keys, n, list);
 
-    int code = make_keys(db, keys, n, &list);
+    if (code == STEM_OK)
+        code = db->engine->ops->read(db->engine, stem_db_snapshot(db), list->keys, n,
+                                     list->reads);
     if (code != STEM_OK)
-        return code;
-    *reads = malloc((n ? n : 1) * sizeof **reads);
-    if (*reads)
-        code = db->engine->ops->read(db->engine, stem_db_snapshot(db), list.slices, n,
-                                     *reads);
-    else
-        code = stem_fail(STEM_ENOMEM, "no memory for %zu values", n);
-    if (code != STEM_OK)
-        free(*reads);
-    free_keys(&list);
+        free_list(list);
     return code;
 }
 
@@ -107,15 +93,16 @@ static int check_lists(const stem_db *db, const char *operation, size_t n,
 int stem_get_many(stem_db *db, const char *const *keys, size_t n, stem_value *values,
                   int *codes)
 {
-    stem_read *reads;
+    key_list list;
 
     int code = check_lists(db, "get many", n, (const void *[]){keys, values, codes}, 3);
-    if (code != STEM_OK)
+    if (code != STEM_OK || n == 0)
         return code;
-    code = read_many(db, keys, n, &reads);
+    code = read_many(db, keys, n, &list);
     if (code != STEM_OK)
         return stem_db_fail(db, code, "get many", NULL);
 
+    const stem_read *reads = list.reads;
     size_t done;
     for (done = 0; done < n && code == STEM_OK; done++) {
         codes[done] = reads[done].data ? STEM_OK : STEM_NOTFOUND;
@@ -132,25 +119,25 @@ int stem_get_many(stem_db *db, const char *const *keys, size_t n, stem_value *va
         for (size_t i = done; i < n; i++)
             free(reads[i].data);
     }
-    free(reads);
+    free_list(&list);
     return code;
 }
 
 int stem_has_many(stem_db *db, const char *const *keys, size_t n, bool *has)
 {
-    stem_read *reads;
+    key_list list;
 
     int code = check_lists(db, "has many", n, (const void *[]){keys, has}, 2);
-    if (code != STEM_OK)
+    if (code != STEM_OK || n == 0)
         return code;
-    code = read_many(db, keys, n, &reads);
+    code = read_many(db, keys, n, &list);
     if (code != STEM_OK)
         return stem_db_fail(db, code, "has many", NULL);
     for (size_t i = 0; i < n; i++) {
-        has[i] = reads[i].data != NULL;
-        free(reads[i].data);
+        has[i] = list.reads[i].data != NULL;
+        free(list.reads[i].data);
     }
-    free(reads);
+    free_list(&list);
     return STEM_OK;
 }
 

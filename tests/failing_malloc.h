@@ -10,6 +10,8 @@
 /* While it is true every malloc and realloc of the program and the rooms is NULL, those
  * of Check's assertions as well. */
 extern bool malloc_fails;
+/* How many succeed all the same before the first is NULL. */
+extern unsigned long mallocs_granted;
 
 #define out_of_memory(statement)                                                         \
     do {                                                                                 \

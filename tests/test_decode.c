@@ -112,6 +112,8 @@ START_TEST(every_head_byte_is_read_as_the_specification_says)
     int type;
     int peeked;
     size_t len = smallest((unsigned char)_i, object, &type);
+    bool needs_copy = true;
+    stem_value looked_at;
     stem_value value;
 
     if (len == 0) {
@@ -122,6 +124,9 @@ START_TEST(every_head_byte_is_read_as_the_specification_says)
     value = decode(object, len);
     ck_assert_int_eq(value.type, type);
     ck_assert_ptr_null(value.owned);
+    assert_ok(stem_value_decode(object, len, &looked_at, &needs_copy));
+    ck_assert_int_eq(looked_at.type, type);
+    ck_assert(!needs_copy);
     assert_ok(stem_value_peek_type(object, len, &peeked));
     ck_assert_int_eq(peeked, type);
     if (type == STEM_LIST || type == STEM_MAP) {

@@ -208,27 +208,26 @@ int stem_cas_value(stem_db *db, const char *key, stem_value expected, stem_value
 static int add(const struct attempt *attempt, int64_t delta, int64_t initial,
                int64_t *sum)
 {
-    int64_t before = initial;
+    stem_value before = stem_int(initial);
 
     if (attempt->read.data) {
-        stem_value value;
-        int code = decode_current(attempt, &value);
+        int code = decode_current(attempt, &before);
 
         if (code != STEM_OK)
             return code;
-        if (value.type == STEM_UINT)
-            return stem_fail(STEM_ERANGE, "the counter is above INT64_MAX");
-        if (value.type != STEM_INT) {
+        if (before.type != STEM_INT && before.type != STEM_UINT) {
             code = stem_fail(STEM_ETYPE, "the value is of type %s, not an integer",
-                             stem_type_name(value.type));
-            stem_value_free(&value);
+                             stem_type_name(before.type));
+            stem_value_free(&before);
             return code;
         }
-        before = value.as.integer;
     }
-    if (__builtin_add_overflow(before, delta, sum))
-        return stem_fail(STEM_ERANGE, "%lld and %lld do not fit 64 bits together",
-                         (long long)before, (long long)delta);
+    bool overflows = before.type == STEM_UINT
+                         ? __builtin_add_overflow(before.as.unsigned_, delta, sum)
+                         : __builtin_add_overflow(before.as.integer, delta, sum);
+    if (overflows)
+        return stem_fail(STEM_ERANGE, "the sum with %lld does not fit int64_t",
+                         (long long)delta);
     return STEM_OK;
 }
 

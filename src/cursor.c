@@ -29,9 +29,9 @@ int stem_cursor_init(stem_cursor *cursor, const stem_value *container)
     if (!container)
         return stop(cursor, stem_fail(STEM_EINVAL, "cursor: the container is NULL"));
     if (container->type != STEM_LIST && container->type != STEM_MAP)
-        return stop(cursor,
-                    stem_fail(STEM_ETYPE, "cursor: the value is a %s, not a list or map",
-                              stem_type_name(container->type)));
+        return stop(cursor, stem_fail(STEM_ETYPE,
+                                      "cursor: the value is of type %s, not list or map",
+                                      stem_type_name(container->type)));
     data = container->as.packed.data;
     stem_tokens_start(&tokens, data, data + container->as.packed.len);
     problem = stem_tokens_next(&tokens, &head);

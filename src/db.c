@@ -188,7 +188,7 @@ static bool measure_names(const stem_db *db, const char *const *names, size_t n,
         if (i < REMEMBERED)
             lens[i] = len;
         sum += len + 1;
-        if (db->prefix_len + sum > STEM_PATH_MAX) {
+        if (db->prefix_len + sum - 1 > STEM_PATH_MAX) {
             stem_fail(STEM_EINVAL, "the path is over %d bytes", STEM_PATH_MAX);
             return false;
         }
@@ -197,16 +197,12 @@ static bool measure_names(const stem_db *db, const char *const *names, size_t n,
     return true;
 }
 
-stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n)
+stem_db *stem_db_sub(const stem_db *db, const char *const *names, size_t n)
 {
     size_t lens[REMEMBERED], added;
 
-    if (stem_db_check(db, "sub") != STEM_OK)
+    if (!measure_names(db, names, n, lens, &added))
         return NULL;
-    if (!measure_names(db, names, n, lens, &added)) {
-        stem_db_fail(db, stem_errcode(), "sub", NULL);
-        return NULL;
-    }
     stem_db *sub = derive(db, added);
     if (!sub)
         return NULL;
@@ -218,6 +214,16 @@ stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n)
         end += size;
     }
     sub->prefix_len += added;
+    return sub;
+}
+
+stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n)
+{
+    if (stem_db_check(db, "sub") != STEM_OK)
+        return NULL;
+    stem_db *sub = stem_db_sub(db, names, n);
+    if (!sub)
+        stem_db_fail(db, stem_errcode(), "sub", NULL);
     return sub;
 }
 

@@ -32,6 +32,9 @@ int stem_db_fail(const stem_db *db, int code, const char *operation, const char 
 int stem_db_fail_below(const stem_db *db, int code, const char *operation,
                        const char *below, size_t len);
 
+/* The handle below `db` under `names`, or NULL after a failure that says the cause alone. */
+stem_db *stem_db_sub(const stem_db *db, const char *const *names, size_t n);
+
 static inline const stem_engine_snapshot *stem_db_snapshot(const stem_db *db)
 {
     return db->frozen ? db->frozen->snapshot : NULL;

@@ -38,7 +38,7 @@ struct stem_iter {
     /* Looked at already, to be given by the next step; lent by the engine. */
     bool has_ahead;
     stem_slice ahead_key, ahead_value;
-    /* A name to pass over when it is met exactly: see seek_name. */
+    /* A name to pass over when it is met exactly: see seek_names. */
     char *passed;
 
     char key_inline[KEY_INLINE];
@@ -365,41 +365,57 @@ bool stem_iter_next(stem_iter *iter)
 
 /* ---- Seeking ---------------------------------------------------------------------- */
 
-/* In reverse, arriving at a name means arriving behind all that lies below it: at or before the
- * name with a 1 behind it, which may be a name itself, to be passed over. */
-static int seek_behind_name(stem_iter *iter, stem_db *target, const char *name)
+/* The place that a seek goes to, or NULL after a failure. */
+static stem_db *seek_target(const stem_iter *iter, const char *const *names, size_t n)
 {
-    const size_t len = strlen(name);
-
-    iter->passed = malloc(len + 2);
-    if (!iter->passed)
-        return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
-    memcpy(iter->passed, name, len);
-    memcpy(iter->passed + len, "\1", 2);
-    target->prefix[target->prefix_len - 1] = 1;
-    return iter->ops->iter_seek(iter->entries,
-                                (stem_slice){target->prefix, target->prefix_len});
+    if (iter->names_only && n > 1) {
+        stem_fail(STEM_EINVAL, "a name is one component, not %zu", n);
+        return NULL;
+    }
+    return stem_db_sub(iter->place, names, n);
 }
 
-static int seek_engine(stem_iter *iter, const char *const *names, size_t n)
+/* The name with a 1 behind it. */
+static char *name_and_one(const char *name)
 {
-    int code;
+    const size_t len = strlen(name);
+    char *made = malloc(len + 2);
 
-    if (iter->names_only && n > 1)
-        return stem_fail(STEM_EINVAL, "a name is one component, not %zu", n);
-    stem_db *target = stem_sub_path(iter->place, names, n);
-    if (!target)
-        return stem_errcode();
+    if (!made) {
+        stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
+        return NULL;
+    }
+    memcpy(made, name, len);
+    memcpy(made + len, "\1", 2);
+    return made;
+}
+
+/* In reverse, arriving at a name means arriving behind all that lies below it: at or before the
+ * name with a 1 behind it, which may be a name itself, to be passed over. Nothing is touched
+ * before all that can be refused is there. */
+static int seek_names(stem_iter *iter, const char *const *names, size_t n)
+{
+    const bool is_behind_name = iter->names_only && iter->is_reverse && n > 0;
+    stem_db *target = seek_target(iter, names, n);
+    char *passed = NULL;
+
+    if (!target || (is_behind_name && !(passed = name_and_one(names[0])))) {
+        int code = stem_errcode();
+        stem_close(target);
+        return code;
+    }
     free(iter->passed);
-    iter->passed = NULL;
+    iter->passed = passed;
     iter->has_ahead = false;
-    if (n == 0)
-        code = iter->ops->iter_seek(iter->entries, (stem_slice){NULL, 0});
-    else if (iter->names_only && iter->is_reverse)
-        code = seek_behind_name(iter, target, names[0]);
-    else
-        code = iter->ops->iter_seek(iter->entries,
-                                    (stem_slice){target->prefix, target->prefix_len - 1});
+    iter->has_entry = false;
+    iter->key_len = 0;
+
+    stem_slice stored = {NULL, 0}; /* back to the start */
+    if (n > 0)
+        stored = (stem_slice){target->prefix, target->prefix_len - !is_behind_name};
+    if (is_behind_name)
+        target->prefix[target->prefix_len - 1] = 1;
+    int code = iter->ops->iter_seek(iter->entries, stored);
     stem_close(target);
     return code;
 }
@@ -413,9 +429,7 @@ int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n)
     int code = stem_db_check(iter->place, "seek");
     if (code != STEM_OK)
         return code;
-    iter->has_entry = false;
-    iter->key_len = 0;
-    code = seek_engine(iter, names, n);
+    code = seek_names(iter, names, n);
     return code == STEM_OK ? STEM_OK : stem_db_fail(iter->place, code, "seek", NULL);
 }
 

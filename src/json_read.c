@@ -329,7 +329,8 @@ static json_t *load_tree(const char *text, size_t len)
     json_error_t error = {.line = 0};
     const char *nul = memchr(text, '\0', len);
     json_t *tree;
-    void *room;
+    /* Volatile: a compiler may leave out an allocation that nothing uses. */
+    void *volatile room;
 
     /* Behind a number or a word jansson steps over a NUL as if it were not there. */
     if (nul) {

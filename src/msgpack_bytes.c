@@ -1,7 +1,7 @@
 /*
- * MessagePack's grammar. Nothing in the bytes is trusted: a token is measured against what
- * is left before any of it is used, a container's count as well, and nesting is counted in
- * a fixed stack instead of recursed into.
+ * MessagePack's grammar. Nothing in the bytes is trusted: a token is measured against
+ * what is left before any of it is used, a container's count as well, and nesting is
+ * counted in a fixed stack instead of recursed into.
  */
 #include "msgpack_bytes.h"
 

@@ -30,7 +30,7 @@ static bool equals(stem_bytes bytes, const char *text)
 
 static int not_an_array(const stem_value *value)
 {
-    return stem_fail(STEM_ETYPE, "the value is a %s, not an array",
+    return stem_fail(STEM_ETYPE, "the value is of type %s, not an array",
                      stem_type_name(value->type));
 }
 

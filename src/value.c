@@ -153,8 +153,8 @@ static int check_arguments(const stem_value *value, const void *out)
 
 static int wrong_type(const stem_value *value, const char *wanted)
 {
-    return stem_fail(STEM_ETYPE, "the value is a %s, not %s", stem_type_name(value->type),
-                     wanted);
+    return stem_fail(STEM_ETYPE, "the value is of type %s, not %s",
+                     stem_type_name(value->type), wanted);
 }
 
 static int float_out_of_range(double x, const char *wanted)

@@ -72,13 +72,22 @@ const char *temp_dir(void)
     return dirs[n_dirs++] = strdup(path);
 }
 
+/* Kept in a list, so that they do not count as leaked. */
+typedef struct kept_path {
+    struct kept_path *next;
+    char text[];
+} kept_path;
+static kept_path *paths;
+
 const char *path_in(const char *dir, const char *name)
 {
     size_t size = strlen(dir) + strlen(name) + 2;
-    char *path = malloc(size);
+    kept_path *path = malloc(sizeof *path + size);
 
     if (!path)
         abort();
-    snprintf(path, size, "%s/%s", dir, name);
-    return path;
+    snprintf(path->text, size, "%s/%s", dir, name);
+    path->next = paths;
+    paths = path;
+    return path->text;
 }

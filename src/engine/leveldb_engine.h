@@ -1,29 +1,20 @@
 /*
- * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, committing,
- * looking after), leveldb_iter.c (iterators and snapshots), leveldb_repair.c (durability, and
- * writing again after a failed write).
+ * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, looking
+ * after), leveldb_commit.c, leveldb_iter.c (iterators and snapshots), leveldb_repair.c
+ * (durability, and writing again after a failed write).
  *
- * Order of locks: stripes from the lowest to the highest, then write_lock, then the gate;
- * sync_lock before write_lock.
+ * Order of locks: sync_lock, then write_lock, then the gate.
  */
 #ifndef STEM_ENGINE_LEVELDB_ENGINE_H
 #define STEM_ENGINE_LEVELDB_ENGINE_H
 
 #include <leveldb/c.h>
 #include <pthread.h>
-#include <stdalign.h>
 
 #include "../engine.h"
 #include "directory.h"
 
-enum { STRIPES = 64, CACHE_LINE = 64 };
-
-/* Guards the keys that hash to it between the judging of an expectation and the write. */
-typedef struct stripe {
-    alignas(CACHE_LINE) pthread_mutex_t lock;
-    atomic_uint_least64_t
-        version; /* grows with every write to one of its keys; never 0 */
-} stripe;
+enum { KEY_SLOTS = 1024 };
 
 typedef struct leveldb_engine {
     stem_engine base;
@@ -44,13 +35,17 @@ typedef struct leveldb_engine {
     /* One write at a time: when one fails, the next must not go behind its torn record. */
     pthread_mutex_t write_lock;
     bool must_repair;             /* the newest log may be torn; under write_lock */
-    atomic_uint_least64_t writes; /* commits written so far, and 1 */
+    leveldb_writebatch_t *single; /* what a commit of one write uses again; the same */
     atomic_uint_least64_t repairs;
 
-    pthread_mutex_t sync_lock;
-    uint64_t synced; /* the value of `writes` up to which all is durable */
+    /* The number of the last commit; the first is 2. It grows under write_lock, once what was
+     * written can be read: who reads LevelDB after it sees that commit. */
+    atomic_uint_least64_t commits;
+    /* The last commit that wrote a key which hashes there; under write_lock. */
+    uint64_t key_slots[KEY_SLOTS];
 
-    stripe stripes[STRIPES];
+    pthread_mutex_t sync_lock;
+    uint64_t synced; /* the number of the commit up to which all is durable */
 } leveldb_engine;
 
 static inline leveldb_engine *leveldb_of(stem_engine *engine)
@@ -66,6 +61,13 @@ int stem_leveldb_fail_closed(const leveldb_engine *engine);
 
 /* Opens `db` with signals blocked, for the thread that LevelDB may start. */
 int stem_leveldb_start(leveldb_engine *engine);
+
+/* Reads keys, for the contract and for judging expectations. */
+int stem_leveldb_read(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                      const stem_slice *keys, size_t n, stem_read *reads);
+
+/* leveldb_commit.c */
+int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *failed);
 
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */

@@ -117,12 +117,12 @@ static int save_memtable(leveldb_engine *engine)
 int stem_leveldb_sync(stem_engine *base)
 {
     leveldb_engine *engine = leveldb_of(base);
-    const uint64_t mine = atomic_load(&engine->writes);
+    const uint64_t mine = atomic_load(&engine->commits);
     int code = STEM_OK;
 
     pthread_mutex_lock(&engine->sync_lock);
     if (engine->synced < mine) {
-        const uint64_t written = atomic_load(&engine->writes);
+        const uint64_t written = atomic_load(&engine->commits);
 
         code = sync_files(engine);
         if (code != STEM_OK && save_memtable(engine) == STEM_OK)

@@ -1,0 +1,103 @@
+/*
+ * One kind of work by one side, for callgrind to count: instructions.sh runs it. Everything
+ * but the work itself happens outside `measured`, and the database has been closed and opened
+ * again before anything is read, so that reads find their entries in a table, in the cache.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "side.h"
+
+/* Few enough for one write buffer: nothing is compacted while instructions are counted. */
+enum { ENTRIES = 10000, ARRAYS = 200 };
+
+typedef void work(const side *which, side_db *db);
+
+static void put(const side *which, side_db *db)
+{
+    which->put(db, 0, ENTRIES);
+}
+
+static void get(const side *which, side_db *db)
+{
+    which->get(db, 0, ENTRIES);
+}
+
+static void walk(const side *which, side_db *db)
+{
+    which->walk(db);
+}
+
+static void put_arrays(const side *which, side_db *db)
+{
+    which->put_arrays(db, ARRAYS);
+}
+
+static void get_arrays(const side *which, side_db *db)
+{
+    which->get_arrays(db, ARRAYS);
+}
+
+static const struct {
+    const char *name;
+    work *
+        prepare; /* in a database that is opened again for what follows; NULL is nothing */
+    work *warm;  /* fills the cache; NULL is nothing */
+    work *measured;
+    size_t operations, levels;
+} kinds[] = {
+    {"put", NULL, NULL, put, ENTRIES, 1},
+    {"get", put, get, get, ENTRIES, 1},
+    {"array", put_arrays, get_arrays, get_arrays, ARRAYS, 1},
+    {"walk", put, walk, walk, ENTRIES, 1},
+    {"deep", NULL, NULL, put, ENTRIES, LEVELS_MAX},
+};
+
+/* The function whose instructions callgrind counts; it must be there by this name. */
+__attribute__((noinline)) void measured(work *do_work, const side *which, side_db *db);
+
+void measured(work *do_work, const side *which, side_db *db)
+{
+    do_work(which, db);
+}
+
+static const side *find_side(const char *name)
+{
+    const side *const sides[] = {&side_stem, &side_raw, &side_glued};
+
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
+        if (strcmp(sides[i]->name, name) == 0)
+            return sides[i];
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const side *which = argc == 4 ? find_side(argv[1]) : NULL;
+    size_t kind = 0, kinds_n = sizeof kinds / sizeof *kinds;
+
+    while (which && kind < kinds_n && strcmp(kinds[kind].name, argv[2]) != 0)
+        kind++;
+    if (!which || kind == kinds_n)
+        bench_die("usage: instructions stem|raw|glued put|get|array|walk|deep DIRECTORY");
+
+    workload *load = workload_make(ENTRIES, kinds[kind].levels);
+    char *path = bench_directory(argv[3]);
+    side_db *db = which->open(path, &side_options, load);
+
+    if (kinds[kind].prepare) {
+        kinds[kind].prepare(which, db);
+        which->close(db);
+        db = which->open(path, &side_options, load);
+    }
+    if (kinds[kind].warm)
+        kinds[kind].warm(which, db);
+    measured(kinds[kind].measured, which, db);
+    which->close(db);
+    bench_remove(path);
+    workload_free(load);
+    printf("operations %zu\n", kinds[kind].operations);
+    return EXIT_SUCCESS;
+}

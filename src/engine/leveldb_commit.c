@@ -1,0 +1,251 @@
+/*
+ * The LevelDB engine: committing.
+ *
+ * Commits are numbered, and each leaves its number with the hashes of the keys that it writes.
+ * So an expectation is judged before the write lock is taken, where a read from the disk holds
+ * nobody up, and under it only if its key may have been written meanwhile: it holds at the
+ * moment of the write, and a plain put pays one store for it.
+ */
+#include <string.h>
+
+#include "../error.h"
+#include "leveldb_engine.h"
+
+static bool same_bytes(stem_slice a, const char *data, size_t len)
+{
+    return a.len == len && (len == 0 || memcmp(a.data, data, len) == 0);
+}
+
+/* STEM_OK when the range holds no key, STEM_CONFLICT when it does. The first such expectation
+ * opens the iterator, which serves those that are judged with it. */
+static int judge_empty(leveldb_engine *engine, const stem_expectation *expectation,
+                       stem_engine_iter **iter)
+{
+    static const stem_engine_range everything;
+    const stem_slice end = expectation->value;
+    stem_slice key;
+    int code = STEM_OK;
+
+    if (!*iter)
+        code = stem_leveldb_iter_open(&engine->base, NULL, &everything, false, iter);
+    if (code == STEM_OK)
+        code = stem_leveldb_iter_seek(*iter, expectation->key);
+    if (code == STEM_OK)
+        code = stem_leveldb_iter_next(*iter, &key, NULL);
+    if (code == STEM_NOTFOUND)
+        return STEM_OK;
+    if (code != STEM_OK)
+        return code;
+    return end.len > 0 && stem_slice_compare(key, end) >= 0 ? STEM_OK : STEM_CONFLICT;
+}
+
+/* STEM_OK when it holds, STEM_CONFLICT when not. */
+static int judge(leveldb_engine *engine, const stem_expectation *expectation,
+                 stem_engine_iter **iter)
+{
+    stem_read read;
+
+    if (expectation->kind == STEM_EXPECT_EMPTY)
+        return judge_empty(engine, expectation, iter);
+
+    int code = stem_leveldb_read(&engine->base, NULL, &expectation->key, 1, &read);
+    if (code != STEM_OK)
+        return code;
+    bool holds = expectation->kind == STEM_EXPECT_ABSENT
+                     ? !read.data
+                     : read.data && same_bytes(expectation->value, read.data, read.len);
+    leveldb_free(read.data);
+    return holds ? STEM_OK : STEM_CONFLICT;
+}
+
+/* Mixes eight bytes at a time. Keys that meet in a slot only make an expectation be judged
+ * twice, so no defence against chosen keys is needed. */
+static size_t slot_of(stem_slice key)
+{
+    const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
+    const size_t word_size = sizeof(uint64_t);
+    const char *bytes = key.data;
+    uint64_t hash = key.len, word = 0;
+    size_t left = key.len;
+
+    for (; left > word_size; bytes += word_size, left -= word_size) {
+        memcpy(&word, bytes, word_size);
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    if (key.len >= word_size)
+        memcpy(&word, bytes + left - word_size, word_size);
+    else
+        for (word = 0; left > 0; left--)
+            word = word << 8 | (unsigned char)bytes[left - 1];
+    return (hash ^ word) * factor >> 32 & (KEY_SLOTS - 1);
+}
+
+/* Whether the expectation is on the bytes that a read found, and needs no other. */
+static bool rests_on_read(const stem_expectation *expectation)
+{
+    return expectation->kind != STEM_EXPECT_EMPTY && expectation->stamp != 0;
+}
+
+/* The last commit that may have touched what the expectation is about; write_lock is held. */
+static uint64_t last_commit_on(const leveldb_engine *engine,
+                               const stem_expectation *expectation)
+{
+    return expectation->kind == STEM_EXPECT_EMPTY
+               ? atomic_load_explicit(&engine->commits, memory_order_relaxed)
+               : engine->key_slots[slot_of(expectation->key)];
+}
+
+/* With `judged` 0, judges what nobody has read yet. Otherwise write_lock is held, and what may
+ * have been written since it was read, or since commit `judged`, is judged again. */
+static int judge_all(leveldb_engine *engine, const stem_commit *commit, uint64_t judged,
+                     size_t *failed)
+{
+    stem_engine_iter *iter = NULL;
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
+        const stem_expectation *each = &commit->expectations[i];
+        const uint64_t known = rests_on_read(each) ? each->stamp : judged;
+
+        if (judged == 0 ? !rests_on_read(each) : last_commit_on(engine, each) > known)
+            code = judge(engine, each, &iter);
+        if (code == STEM_CONFLICT)
+            *failed = i;
+    }
+    if (iter)
+        stem_leveldb_iter_close(iter);
+    return code;
+}
+
+static void fill_batch(leveldb_writebatch_t *batch, const stem_commit *commit)
+{
+    for (size_t i = 0; i < commit->n_writes; i++) {
+        const stem_write *write = &commit->writes[i];
+
+        if (write->is_delete)
+            leveldb_writebatch_delete(batch, write->key.data, write->key.len);
+        else
+            leveldb_writebatch_put(batch, write->key.data, write->key.len,
+                                   write->value.data, write->value.len);
+    }
+}
+
+static char *write_to_log(leveldb_engine *engine, leveldb_writebatch_t *batch)
+{
+    char *message = NULL;
+
+    leveldb_write(engine->db, engine->write_options, batch, &message);
+    return message;
+}
+
+/* Writes, mending LevelDB first when an earlier write failed, and once more when this one
+ * does: what a full disk or a lack of descriptors broke may be whole again by now. */
+static int write_mending(leveldb_engine *engine, leveldb_writebatch_t *batch)
+{
+    if (engine->must_repair) {
+        int code = stem_leveldb_repair(engine);
+        if (code != STEM_OK)
+            return code;
+    }
+    char *message = write_to_log(engine, batch);
+    if (message) {
+        engine->must_repair = true;
+        if (stem_leveldb_repair(engine) == STEM_OK) {
+            leveldb_free(message);
+            message = write_to_log(engine, batch);
+            engine->must_repair = message != NULL;
+        }
+    }
+    return message ? stem_leveldb_fail(message) : STEM_OK;
+}
+
+/* Writes the commit under the next number, which a failure uses up as well; write_lock is
+ * held. */
+static int write_commit(leveldb_engine *engine, const stem_commit *commit,
+                        leveldb_writebatch_t *batch)
+{
+    const uint64_t number =
+        atomic_load_explicit(&engine->commits, memory_order_relaxed) + 1;
+
+    int code = write_mending(engine, batch);
+    for (size_t i = 0; i < commit->n_writes; i++)
+        engine->key_slots[slot_of(commit->writes[i].key)] = number;
+    atomic_store_explicit(&engine->commits, number, memory_order_release);
+    return code;
+}
+
+static int check_limits(const leveldb_engine *engine, const stem_commit *commit)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < commit->n_writes; i++) {
+        const stem_write *write = &commit->writes[i];
+
+        if (write->key.len > engine->base.max_key_bytes)
+            return stem_fail(STEM_EINVAL,
+                             "a key of %zu bytes is over LevelDB's limit of %zu",
+                             write->key.len, engine->base.max_key_bytes);
+        if (!write->is_delete && write->value.len > engine->base.max_value_bytes)
+            return stem_fail(STEM_EINVAL,
+                             "a value of %zu bytes is over LevelDB's limit of %zu",
+                             write->value.len, engine->base.max_value_bytes);
+        sum += write->key.len + (write->is_delete ? 0 : write->value.len);
+        if (sum > engine->base.max_commit_bytes)
+            return stem_fail(STEM_EINVAL, "a commit of more than %zu bytes",
+                             engine->base.max_commit_bytes);
+    }
+    return STEM_OK;
+}
+
+/* LevelDB's own put makes and frees a batch, which costs more than all that Stem adds: one
+ * small write has a batch that is kept. */
+static bool is_small(const stem_commit *commit)
+{
+    enum { SMALL_BYTES = 64 << 10 };
+
+    return commit->n_writes == 1 && commit->writes->value.len <= SMALL_BYTES;
+}
+
+/* Judges what may have changed, and writes, at one moment. */
+static int commit_locked(leveldb_engine *engine, const stem_commit *commit,
+                         leveldb_writebatch_t *batch, uint64_t judged, size_t *failed)
+{
+    pthread_mutex_lock(&engine->write_lock);
+    int code = judge_all(engine, commit, judged, failed);
+    if (code == STEM_OK && commit->n_writes > 0) {
+        if (!batch) {
+            batch = engine->single;
+            leveldb_writebatch_clear(batch);
+            fill_batch(batch, commit);
+        }
+        code = write_commit(engine, commit, batch);
+    }
+    pthread_mutex_unlock(&engine->write_lock);
+    return code;
+}
+
+int stem_leveldb_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
+{
+    leveldb_engine *engine = leveldb_of(base);
+    const uint64_t judged = atomic_load_explicit(&engine->commits, memory_order_acquire);
+    leveldb_writebatch_t *batch = NULL;
+
+    int code = check_limits(engine, commit);
+    if (code == STEM_OK)
+        code = judge_all(engine, commit, 0, failed);
+    if (code != STEM_OK)
+        return code;
+    if (!is_small(commit)) {
+        batch = leveldb_writebatch_create();
+        fill_batch(batch, commit);
+    }
+    code = commit_locked(engine, commit, batch, judged, failed);
+    if (batch)
+        leveldb_writebatch_destroy(batch);
+
+    if (code == STEM_OK && commit->sync && stem_leveldb_sync(base) != STEM_OK)
+        code = stem_fail(STEM_EUNKNOWN, "written, but not known to be durable: %s",
+                         stem_errmsg());
+    return code;
+}

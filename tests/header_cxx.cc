@@ -1,0 +1,97 @@
+/*
+ * stem.h in C++17: the same calls as in C11, as templates.
+ */
+#include <complex>
+#include <cstdio>
+#include <cstring>
+
+#include <stem.h>
+
+static int failures;
+
+template <typename T> static void expect(stem_db *db, const char *what, T x, int type)
+{
+    int found = -1;
+
+    if (stem_put(db, what, x) != STEM_OK || stem_type(db, what, &found) != STEM_OK ||
+        found != type) {
+        std::printf("%s becomes %s, not %s: %s\n", what, stem_type_name(found),
+                    stem_type_name(type), stem_errmsg());
+        failures++;
+    }
+}
+
+template <typename T> static void expect_dtype(const char *what, int dtype)
+{
+    const T numbers[2] = {};
+    stem_value value = stem_vec(numbers, 2);
+
+    if (value.type != STEM_ARRAY || value.as.array.dtype != dtype ||
+        value.as.array.count != 2) {
+        std::printf("%s becomes %s, not %s\n", what,
+                    stem_dtype_name(value.as.array.dtype), stem_dtype_name(dtype));
+        failures++;
+    }
+}
+
+static void scalars(stem_db *db)
+{
+    char buffer[] = "text";
+    char *text = buffer;
+
+    expect(db, "bool", true, STEM_BOOL);
+    expect(db, "a comparison", db != nullptr, STEM_BOOL);
+    expect(db, "char", 'x', STEM_INT);
+    expect(db, "signed char", static_cast<signed char>(-1), STEM_INT);
+    expect(db, "unsigned char", static_cast<unsigned char>(1), STEM_INT);
+    expect(db, "short", static_cast<short>(-1), STEM_INT);
+    expect(db, "unsigned short", static_cast<unsigned short>(1), STEM_INT);
+    expect(db, "int", 7, STEM_INT);
+    expect(db, "unsigned", 7U, STEM_INT);
+    expect(db, "long", 7L, STEM_INT);
+    expect(db, "unsigned long", 7UL, STEM_INT);
+    expect(db, "long long", 7LL, STEM_INT);
+    expect(db, "unsigned long long", ~0ULL, STEM_UINT);
+    expect(db, "float", 0.5F, STEM_FLOAT);
+    expect(db, "double", 0.5, STEM_FLOAT);
+    expect(db, "a literal", "text", STEM_STR);
+    expect(db, "char *", text, STEM_STR);
+    expect(db, "a stem_value", stem_nil(), STEM_NIL);
+}
+
+static void arrays()
+{
+    expect_dtype<bool>("bool", STEM_B8);
+    expect_dtype<signed char>("signed char", STEM_I8);
+    expect_dtype<unsigned char>("unsigned char", STEM_U8);
+    expect_dtype<short>("short", STEM_I16);
+    expect_dtype<unsigned short>("unsigned short", STEM_U16);
+    expect_dtype<int>("int", STEM_I32);
+    expect_dtype<unsigned>("unsigned", STEM_U32);
+    expect_dtype<std::int64_t>("int64_t", STEM_I64);
+    expect_dtype<std::uint64_t>("uint64_t", STEM_U64);
+    expect_dtype<long long>("long long", STEM_I64);
+    expect_dtype<unsigned long long>("unsigned long long", STEM_U64);
+    expect_dtype<float>("float", STEM_F32);
+    expect_dtype<double>("double", STEM_F64);
+    expect_dtype<std::complex<float>>("complex<float>", STEM_C64);
+    expect_dtype<std::complex<double>>("complex<double>", STEM_C128);
+}
+
+int main()
+{
+    stem_db *db = nullptr, *sub = nullptr;
+    stem_options options = {};
+
+    options.cache_bytes = 1 << 20;
+    if (stem_open(&db, "mem:", &options) != STEM_OK ||
+        (sub = stem_sub(db, "a", "b")) == nullptr) {
+        std::printf("%s\n", stem_errmsg());
+        return 1;
+    }
+    scalars(sub);
+    arrays();
+    stem_close(sub);
+    stem_close(db);
+    return failures == 0 ? 0 : 1;
+}

@@ -96,11 +96,13 @@ make_in() {
     make -C "$dir" -s -j"$(nproc)" "$@"
 }
 
-# check_in DIR: builds and runs all tests there, and says how many cases ran.
+# check_in DIR [ARGUMENT...]: builds and runs the tests there, with these arguments of
+# make, and says how many cases ran.
 check_in() {
     local dir=$1 status=0
 
-    make_in "$dir" check || status=$?
+    rm -f "$dir"/tests/*.trs "$dir"/tests/*.log
+    make_in "$@" check || status=$?
     count_tests "$dir"
     return $status
 }

@@ -15,20 +15,6 @@
 enum { MAX_KEY_BYTES = 1 << 17 };
 static const size_t max_commit_bytes = (size_t)1 << 31;
 
-/* ---- Failing ---------------------------------------------------------------------- */
-
-int stem_leveldb_fail(char *message)
-{
-    int code =
-        strncmp(message, "Corruption", 10) == 0 || strstr(message, "does not exist")
-            ? STEM_ECORRUPT
-            : STEM_EIO;
-
-    stem_fail(code, "LevelDB: %s", message);
-    leveldb_free(message);
-    return code;
-}
-
 /* ---- Reading ---------------------------------------------------------------------- */
 
 int stem_leveldb_fail_closed(const leveldb_engine *engine)
@@ -50,9 +36,11 @@ static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *option
         reads[i].data = leveldb_get(engine->db, options, keys[i].data, keys[i].len,
                                     &reads[i].len, &message);
         if (message) {
+            const size_t failed = i;
+
             while (i-- > 0)
                 leveldb_free(reads[i].data);
-            return stem_leveldb_fail(message);
+            return stem_leveldb_fail_near(engine, message, keys[failed]);
         }
     }
     return STEM_OK;
@@ -247,11 +235,11 @@ int stem_leveldb_start(leveldb_engine *engine)
     char *message = NULL;
     sigset_t all, before;
 
-    leveldb_options_set_create_if_missing(engine->options,
-                                          !stem_directory_has_current(engine->dir));
+    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    engine->db = leveldb_open(engine->options, engine->dir->path, &message);
+    engine->db =
+        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
     pthread_mutex_lock(&start_lock);
     if (engine->db && !is_started) {
         stem_leveldb_renew_log(engine);
@@ -259,7 +247,10 @@ int stem_leveldb_start(leveldb_engine *engine)
     }
     pthread_mutex_unlock(&start_lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return message ? stem_leveldb_fail(message) : STEM_OK;
+    if (message)
+        return stem_leveldb_fail(engine, message);
+    engine->is_new = false;
+    return STEM_OK;
 }
 
 static void free_engine(leveldb_engine *engine)
@@ -315,6 +306,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     engine->base.max_value_bytes = STEM_VALUE_MAX;
     engine->base.max_commit_bytes = max_commit_bytes;
     engine->dir = dir;
+    engine->is_new = !stem_directory_has_current(dir);
     /* Readers come without a pause; a writer that waits must get in between them. */
     pthread_rwlockattr_init(&fair);
     pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);

@@ -164,7 +164,7 @@ enum {
     DEFAULT_BLOCK_BYTES = 4 << 10
 };
 
-static int check_option(const char *name, uint64_t value, uint64_t least, uint64_t most)
+static int check_size(const char *name, uint64_t value, uint64_t least, uint64_t most)
 {
     if (value == 0 || (value >= least && value <= most))
         return STEM_OK;
@@ -173,54 +173,71 @@ static int check_option(const char *name, uint64_t value, uint64_t least, uint64
                      (unsigned long long)most);
 }
 
+static int check_number(const char *name, int value, int least, int most)
+{
+    if (value == 0 || (value >= least && value <= most))
+        return STEM_OK;
+    return stem_fail(STEM_EINVAL, "option %s is %d, not 0 or from %d to %d", name, value,
+                     least, most);
+}
+
 /* LevelDB would clip what is out of range in silence. */
 int stem_leveldb_check_options(const stem_options *options)
 {
-    int code = check_option("bloom_bits", (uint64_t)options->bloom_bits, 1, 64);
+    int code = check_number("bloom_bits", options->bloom_bits, 1, 64);
 
     if (code == STEM_OK && options->no_bloom && options->bloom_bits != 0)
         code =
             stem_fail(STEM_EINVAL, "options no_bloom and bloom_bits exclude each other");
     if (code == STEM_OK)
+        code = check_number("max_open_files", options->max_open_files, 74, 50000);
+    if (code == STEM_OK)
         code =
-            check_option("max_open_files", (uint64_t)options->max_open_files, 74, 50000);
+            check_size("cache_bytes", options->cache_bytes, 64 << 10, UINT64_C(1) << 40);
     if (code == STEM_OK)
-        code = check_option("cache_bytes", options->cache_bytes, 64 << 10,
-                            UINT64_C(1) << 40);
+        code = check_size("write_buffer_bytes", options->write_buffer_bytes, 64 << 10,
+                          1 << 30);
     if (code == STEM_OK)
-        code = check_option("write_buffer_bytes", options->write_buffer_bytes, 64 << 10,
-                            1 << 30);
-    if (code == STEM_OK)
-        code = check_option("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
+        code = check_size("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
     return code;
+}
+
+stem_options stem_leveldb_effective_options(const stem_options *options)
+{
+    stem_options made = *options;
+
+    if (made.bloom_bits == 0 && !made.no_bloom)
+        made.bloom_bits = DEFAULT_BLOOM_BITS;
+    if (made.max_open_files == 0)
+        made.max_open_files = DEFAULT_OPEN_FILES;
+    if (made.cache_bytes == 0)
+        made.cache_bytes = DEFAULT_CACHE_BYTES;
+    if (made.write_buffer_bytes == 0)
+        made.write_buffer_bytes = DEFAULT_WRITE_BUFFER_BYTES;
+    if (made.block_bytes == 0)
+        made.block_bytes = DEFAULT_BLOCK_BYTES;
+    return made;
 }
 
 static void make_options(leveldb_engine *engine, const stem_options *options)
 {
     leveldb_options_t *made = leveldb_options_create();
-    size_t cache_bytes =
-        options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES;
 
     engine->options = made;
     engine->verify = !options->no_verify;
-    engine->cache = leveldb_cache_create_lru(cache_bytes);
+    engine->cache = leveldb_cache_create_lru(options->cache_bytes);
     leveldb_options_set_cache(made, engine->cache);
     if (!options->no_bloom) {
-        engine->filter = leveldb_filterpolicy_create_bloom(
-            options->bloom_bits ? options->bloom_bits : DEFAULT_BLOOM_BITS);
+        engine->filter = leveldb_filterpolicy_create_bloom(options->bloom_bits);
         leveldb_options_set_filter_policy(made, engine->filter);
     }
     leveldb_options_set_paranoid_checks(made, engine->verify);
     leveldb_options_set_compression(made, options->no_compression
                                               ? leveldb_no_compression
                                               : leveldb_snappy_compression);
-    leveldb_options_set_max_open_files(
-        made, options->max_open_files ? options->max_open_files : DEFAULT_OPEN_FILES);
-    leveldb_options_set_write_buffer_size(made, options->write_buffer_bytes
-                                                    ? options->write_buffer_bytes
-                                                    : DEFAULT_WRITE_BUFFER_BYTES);
-    leveldb_options_set_block_size(made, options->block_bytes ? options->block_bytes
-                                                              : DEFAULT_BLOCK_BYTES);
+    leveldb_options_set_max_open_files(made, options->max_open_files);
+    leveldb_options_set_write_buffer_size(made, options->write_buffer_bytes);
+    leveldb_options_set_block_size(made, options->block_bytes);
     engine->read_options = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(engine->read_options, engine->verify);
     engine->write_options = leveldb_writeoptions_create();

@@ -25,7 +25,7 @@ typedef struct entry {
     stem_engine *engine; /* NULL until it is open */
     bool is_closing;
     bool is_private;      /* the directory goes with the engine */
-    stem_options options; /* those of the first open */
+    stem_options options; /* those of the first open, in effect */
 } entry;
 
 /* One registry serves the process, as one process-wide lock table serves the kernel: two
@@ -202,14 +202,16 @@ static int open_claimed(stem_directory *dir, const stem_options *options, bool i
 
     if (!added)
         return stem_fail(STEM_ENOMEM, "no memory for a database");
-    *added = (entry){
-        .next = registry, .dir = *dir, .is_private = is_private, .options = *options};
+    *added = (entry){.next = registry,
+                     .dir = *dir,
+                     .is_private = is_private,
+                     .options = stem_leveldb_effective_options(options)};
     registry = added;
     is_leveldb_used = true;
 
     pthread_mutex_unlock(&registry_lock);
     stem_engine *opened = NULL;
-    int code = stem_leveldb_open(&added->dir, options, &opened);
+    int code = stem_leveldb_open(&added->dir, &added->options, &opened);
     pthread_mutex_lock(&registry_lock);
     if (code != STEM_OK) {
         forget(added);

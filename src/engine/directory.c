@@ -135,10 +135,20 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
     return STEM_OK;
 }
 
+/* Lets go of the lock by itself: a child forked this moment may not have closed its copy of the
+ * descriptor yet, and would keep the lock for as long. */
+static void unlock(int fd)
+{
+    struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+    fcntl(fd, F_OFD_SETLK, &whole);
+    stem_descriptor_close(fd);
+}
+
 void stem_directory_close(stem_directory *dir)
 {
     if (dir->lock_fd >= 0)
-        stem_descriptor_close(dir->lock_fd);
+        unlock(dir->lock_fd);
     if (dir->fd >= 0)
         stem_descriptor_close(dir->fd);
     free(dir->path);

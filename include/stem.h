@@ -316,8 +316,8 @@ STEM_API bool stem_cursor_next(stem_cursor *cursor, stem_value *key, stem_value 
 typedef struct stem_db stem_db;
 
 /* Zero is every default. Whole-database settings are those of the first open in a
- * process: a later open of the same directory must give zero or the same, else
- * STEM_EINVAL. */
+ * process: a later open of the same directory must give zero or the same (a default may
+ * be named), else STEM_EINVAL. */
 typedef struct stem_options {
     /* Of the handle, and of all that derive from it. */
     bool read_only; /* writes answer STEM_EREADONLY; implies must_exist */

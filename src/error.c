@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TEXT_SIZE = 1024, PLACE_MAX = 200, PLACE_HALF = 98 };
+enum { TEXT_SIZE = STEM_ERROR_TEXT_SIZE, PLACE_MAX = 200, PLACE_HALF = 98 };
 
 /* Per thread, as errno is: a text that another thread's failure could replace between the
  * failing call and stem_errmsg() would be of no use. */
-static _Thread_local struct {
-    int code;
-    char text[TEXT_SIZE];
-} last;
+static _Thread_local stem_failure last;
 
 int stem_errcode(void)
 {
@@ -25,6 +22,18 @@ int stem_errcode(void)
 const char *stem_errmsg(void)
 {
     return last.text;
+}
+
+void stem_failure_save(stem_failure *saved)
+{
+    saved->code = last.code;
+    memcpy(saved->text, last.text, strlen(last.text) + 1);
+}
+
+void stem_failure_restore(const stem_failure *saved)
+{
+    last.code = saved->code;
+    memcpy(last.text, saved->text, strlen(saved->text) + 1);
 }
 
 void stem_errcode_set(int code)

@@ -15,6 +15,17 @@ int stem_fail(int code, const char *format, ...) __attribute__((format(printf, 2
  * it out. */
 int stem_fail_at(int code, const char *operation, const char *place);
 
+enum { STEM_ERROR_TEXT_SIZE = 1024 };
+typedef struct stem_failure {
+    int code;
+    char text[STEM_ERROR_TEXT_SIZE];
+} stem_failure;
+
+/* This thread's last failure, and putting it back: for what fails on the way and succeeds in
+ * the end, because success leaves the last failure alone. */
+void stem_failure_save(stem_failure *saved);
+void stem_failure_restore(const stem_failure *saved);
+
 /* Sets the code alone, for the `_or` reads. */
 void stem_errcode_set(int code);
 

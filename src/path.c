@@ -117,7 +117,9 @@ static char *trim(char *text, const char *end)
 {
     char *smaller = realloc(text, (size_t)(end - text));
 
-    return smaller ? smaller : text;
+    if (smaller)
+        return smaller;
+    return text;
 }
 
 char *stem_path_text(const char *stored, size_t len)

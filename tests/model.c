@@ -3,7 +3,6 @@
  */
 #include "model.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,30 +256,4 @@ const char *model_compare(const model *m, const char *prefix, size_t prefix_len,
         problem = stem_errmsg();
     free(walk.steps);
     return problem;
-}
-
-/* ---- Random numbers --------------------------------------------------------------- */
-
-static unsigned long long state;
-
-unsigned long long random_seed(void)
-{
-    const char *text = getenv("STEM_TEST_SEED");
-
-    return text && *text ? strtoull(text, NULL, 0) : 20260131;
-}
-
-void random_start(unsigned long long seed)
-{
-    state = seed;
-}
-
-/* Steele, Lea and Flood's SplitMix64. */
-size_t random_below(size_t n)
-{
-    unsigned long long mixed = state += 0x9E3779B97F4A7C15;
-
-    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9;
-    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB;
-    return (size_t)((mixed ^ mixed >> 31) % n);
 }

@@ -1,7 +1,6 @@
 /*
  * A database in memory, slow and plain, for the real one to be compared with: stored paths
- * in order, and what a walk over them must give, found by looking at every entry. And
- * random numbers that one seed brings back.
+ * in order, and what a walk over them must give, found by looking at every entry.
  */
 #ifndef STEM_TESTS_MODEL_H
 #define STEM_TESTS_MODEL_H
@@ -56,11 +55,5 @@ const char *model_differs(stem_iter *iter, const model_step *step, bool keys_onl
 /* Walks the range below a handle to its end: NULL, or what differs from the model. */
 const char *model_compare(const model *m, const char *prefix, size_t prefix_len,
                           stem_db *db, const stem_range *range, bool children);
-
-/* The seed: STEM_TEST_SEED, or a fixed one. */
-unsigned long long random_seed(void);
-void random_start(unsigned long long seed);
-/* 0 to n - 1 */
-size_t random_below(size_t n);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * Random numbers that are the same in every run.
+ * Random numbers that are the same in every run, unless STEM_TEST_SEED says otherwise.
  */
 #ifndef STEM_TESTS_RANDOM_H
 #define STEM_TESTS_RANDOM_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
 static uint64_t random_state = 42;
 
@@ -13,6 +14,14 @@ static inline uint32_t random_below(uint32_t n)
 {
     random_state = random_state * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(random_state >> 33) % n;
+}
+
+/* Starts from the seed in STEM_TEST_SEED when there is one; returns the seed. */
+static inline uint64_t random_start(void)
+{
+    const char *text = getenv("STEM_TEST_SEED");
+
+    return random_state = text && *text ? strtoull(text, NULL, 0) : random_state;
 }
 
 #endif

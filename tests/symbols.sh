@@ -18,7 +18,7 @@ command -v nm >/dev/null || {
 # coverage add names of their own, which no other build has.
 globals() {
     nm --defined-only "$@" | awk 'NF == 3 && $2 ~ /[A-TV-Z]/ { print $3 }' |
-        grep -v -E '^(__asan_|__odr_asan|__ubsan_|__tsan_|__gcov|__llvm_|_init$|_fini$)' |
+        grep -v -E '^(__asan_|__odr_asan|__ubsan_|__tsan_|__gcov|__llvm_|mangle_path$|_init$|_fini$)' |
         sort -u
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "random.h"
 
 enum {
     N_PLACES = 48,
@@ -149,7 +150,7 @@ static void move_place(void)
     place *to = &places[DEEP + 1 + random_below(N_PLACES - DEEP - 1)];
     place *from = random_below(3) == 0 ? random_place() : &places[0];
     const char *const names[] = {random_name(), random_name(), random_name()};
-    size_t room = from->depth < DEPTH_MAX ? (size_t)(DEPTH_MAX - from->depth) : 0;
+    uint32_t room = from->depth < DEPTH_MAX ? (uint32_t)(DEPTH_MAX - from->depth) : 0;
     place made;
 
     if (from == to || from == &places[DEEP] || from->frozen)
@@ -344,8 +345,7 @@ START_TEST(no_handle_sees_or_changes_an_entry_outside_its_own)
     const char *text = getenv("STEM_TEST_OPERATIONS");
     size_t operations = text && *text ? strtoull(text, NULL, 0) : OPERATIONS;
 
-    seed = random_seed();
-    random_start(seed);
+    seed = random_start();
     make_names();
     live = model_new();
     open_places(path_in(temp_dir(), "db"));

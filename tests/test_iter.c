@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "random.h"
 
 /* Names around the bytes that mark ends of ranges, all in use on every level. */
 static const char *const names[] = {"a",     "a\x01",    "a\x01\x01", "a!",
@@ -70,8 +71,7 @@ static void fill(void)
 {
     stem_db *root, *frozen;
 
-    seed = random_seed();
-    random_start(seed);
+    seed = random_start();
     data = model_new();
     assert_ok(stem_open(&root, path_in(temp_dir(), "db"), NULL));
     for (int i = 0; i < 500; i++)

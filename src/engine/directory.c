@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "descriptor.h"
 
 static const char marker_name[] = "STEM";
 static const char lock_name[] = "stem.lock";
 static const char marker_magic[] = "Stem database, format ";
 static const char marker_text[] = "Stem database, format 1\n";
 
-enum { OLDEST_NUMBERED_MANIFEST = 1 };
+enum { FORMAT = 1, OLDEST_NUMBERED_MANIFEST = 1 };
 
 /* ---- Names ------------------------------------------------------------------------ */
 
@@ -69,17 +70,12 @@ static int fail_errno(const stem_directory *dir, const char *what, const char *n
                      what, dir->path, *name ? "/" : "", name, strerror(cause));
 }
 
-/* Opens a listing of its own: the offset of dir->fd is shared between threads. */
 static DIR *list(const stem_directory *dir)
 {
-    int fd = openat(dir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    DIR *listing = stem_listing_open(dir->fd);
 
-    if (!listing) {
+    if (!listing)
         fail_errno(dir, "list", "");
-        if (fd >= 0)
-            close(fd);
-    }
     return listing;
 }
 
@@ -98,6 +94,16 @@ static const char *next_name(DIR *listing)
 
 /* ---- Opening and looking ---------------------------------------------------------- */
 
+static void make_link(stem_directory *dir)
+{
+    struct stat status;
+
+    snprintf(dir->link, sizeof dir->link, "/proc/self/fd/%d", dir->fd);
+    if (stat(dir->link, &status) != 0 || status.st_dev != dir->device ||
+        status.st_ino != dir->inode)
+        *dir->link = '\0';
+}
+
 int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
 {
     struct stat status;
@@ -108,7 +114,7 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
         return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
                          strerror(errno));
 
-    dir->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dir->fd = stem_descriptor_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
     if (dir->fd < 0) {
         if (errno == ENOENT && !make)
             return STEM_NOTFOUND;
@@ -125,17 +131,39 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
     }
     dir->device = status.st_dev;
     dir->inode = status.st_ino;
+    make_link(dir);
     return STEM_OK;
+}
+
+/* Lets go of the lock by itself: a child forked this moment may not have closed its copy of the
+ * descriptor yet, and would keep the lock for as long. */
+static void unlock(int fd)
+{
+    struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+    fcntl(fd, F_OFD_SETLK, &whole);
+    stem_descriptor_close(fd);
 }
 
 void stem_directory_close(stem_directory *dir)
 {
     if (dir->lock_fd >= 0)
-        close(dir->lock_fd);
+        unlock(dir->lock_fd);
     if (dir->fd >= 0)
-        close(dir->fd);
+        stem_descriptor_close(dir->fd);
     free(dir->path);
     *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+}
+
+/* The number of the format that a marker tells, or -1 when it is none. */
+static long long marked_format(const char *text)
+{
+    const char *number = text + sizeof marker_magic - 1;
+
+    if (strncmp(text, marker_magic, sizeof marker_magic - 1) != 0 || *number < '0' ||
+        *number > '9')
+        return -1;
+    return strtoll(number, NULL, 10);
 }
 
 /* Reads the marker: STEM_OK when it is this format's, STEM_NOTFOUND when there is none or one
@@ -143,25 +171,26 @@ void stem_directory_close(stem_directory *dir)
 static int read_marker(const stem_directory *dir)
 {
     char text[64];
-    int fd = openat(dir->fd, marker_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = stem_descriptor_open(dir->fd, marker_name, O_RDONLY | O_NONBLOCK, 0);
 
     if (fd < 0)
         return errno == ENOENT ? STEM_NOTFOUND : fail_errno(dir, "open", marker_name);
     ssize_t len = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (len < 0)
+    stem_descriptor_close(fd);
+    if (len < 0 && errno != EISDIR)
         return fail_errno(dir, "read", marker_name);
-    text[len] = '\0';
+    size_t size = len < 0 ? 0 : (size_t)len;
+    text[size] = '\0';
 
-    size_t size = (size_t)len;
     if (size == sizeof marker_text - 1 && memcmp(text, marker_text, size) == 0)
         return STEM_OK;
-    if (size < sizeof marker_text - 1 && memcmp(text, marker_text, size) == 0)
+    if (len >= 0 && size < sizeof marker_text - 1 && memcmp(text, marker_text, size) == 0)
         return STEM_NOTFOUND;
-    if (strncmp(text, marker_magic, sizeof marker_magic - 1) == 0)
-        return stem_fail(STEM_EFORMAT,
-                         "%s was made by a newer Stem (format %ld; this library reads 1)",
-                         dir->path, strtol(text + sizeof marker_magic - 1, NULL, 10));
+    if (marked_format(text) > FORMAT)
+        return stem_fail(
+            STEM_EFORMAT,
+            "%s was made by a newer Stem (format %lld; this library reads %d)", dir->path,
+            marked_format(text), FORMAT);
     return stem_fail(STEM_EFORMAT, "%s/%s is not the marker of a Stem database",
                      dir->path, marker_name);
 }
@@ -190,7 +219,7 @@ int stem_directory_inspect(const stem_directory *dir)
             snprintf(stranger, sizeof stranger, "%s", name);
     }
     int cause = errno;
-    closedir(listing);
+    stem_listing_close(listing);
     errno = cause;
     if (cause != 0)
         return fail_errno(dir, "list", "");
@@ -200,7 +229,7 @@ int stem_directory_inspect(const stem_directory *dir)
             return STEM_NOTFOUND;
         return stem_fail(
             STEM_EFORMAT,
-            "%s is not a Stem database: it holds %s and no %s marker; give an "
+            "%s is not a Stem database: it holds %s and no whole %s marker; give an "
             "empty or a missing directory",
             dir->path, stranger, marker_name);
     }
@@ -218,6 +247,12 @@ int stem_directory_inspect(const stem_directory *dir)
 bool stem_directory_has_current(const stem_directory *dir)
 {
     return faccessat(dir->fd, "CURRENT", F_OK, 0) == 0;
+}
+
+bool stem_directory_has_ours(const stem_directory *dir)
+{
+    return faccessat(dir->fd, marker_name, F_OK, 0) == 0 ||
+           faccessat(dir->fd, lock_name, F_OK, 0) == 0;
 }
 
 /* ---- Locking and marking ---------------------------------------------------------- */
@@ -248,7 +283,8 @@ int stem_directory_lock(stem_directory *dir)
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat status;
     char pid[32];
-    int fd = openat(dir->fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    int fd =
+        stem_descriptor_open(dir->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
 
     if (fd < 0) {
         if (fstat(dir->fd, &status) == 0 && status.st_nlink == 0)
@@ -261,11 +297,11 @@ int stem_directory_lock(stem_directory *dir)
         int code = errno == EAGAIN || errno == EACCES
                        ? fail_locked(dir, fd)
                        : fail_errno(dir, "lock", lock_name);
-        close(fd);
+        stem_descriptor_close(fd);
         return code;
     }
     if (fstat(fd, &status) != 0 || status.st_nlink == 0) {
-        close(fd);
+        stem_descriptor_close(fd);
         return STEM_EGONE;
     }
     int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
@@ -284,7 +320,8 @@ int stem_directory_sync_names(const stem_directory *dir)
 int stem_directory_mark(const stem_directory *dir)
 {
     const size_t size = sizeof marker_text - 1;
-    int fd = openat(dir->fd, marker_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd =
+        stem_descriptor_open(dir->fd, marker_name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     int parent;
 
     if (fd < 0)
@@ -292,16 +329,16 @@ int stem_directory_mark(const stem_directory *dir)
     errno = ENOSPC; /* for a short write, which sets none */
     if (write(fd, marker_text, size) != (ssize_t)size || fsync(fd) != 0) {
         int code = fail_errno(dir, "write", marker_name);
-        close(fd);
+        stem_descriptor_close(fd);
         unlinkat(dir->fd, marker_name, 0);
         return code;
     }
-    close(fd);
+    stem_descriptor_close(fd);
     /* The directory's own name lies in its parent, which may be one we cannot read. */
-    parent = openat(dir->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    parent = stem_descriptor_open(dir->fd, "..", O_RDONLY | O_DIRECTORY, 0);
     if (parent >= 0) {
         fsync(parent);
-        close(parent);
+        stem_descriptor_close(parent);
     }
     return stem_directory_sync_names(dir);
 }
@@ -336,7 +373,7 @@ int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usag
         }
     }
     int cause = errno;
-    closedir(listing);
+    stem_listing_close(listing);
     errno = cause;
     if (cause != 0)
         return fail_errno(dir, "list", "");
@@ -346,12 +383,12 @@ int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usag
 
 static int sync_file(const stem_directory *dir, const char *name)
 {
-    int fd = openat(dir->fd, name, O_RDONLY | O_CLOEXEC);
+    int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);
 
     if (fd < 0)
         return errno == ENOENT ? STEM_OK : fail_errno(dir, "open", name);
     int code = fdatasync(fd) == 0 ? STEM_OK : fail_errno(dir, "sync", name);
-    close(fd);
+    stem_descriptor_close(fd);
     return code;
 }
 
@@ -373,9 +410,29 @@ int stem_directory_sync_logs(const stem_directory *dir)
         if (classify(name, &number) == LOG)
             code = sync_file(dir, name);
     }
-    closedir(listing);
+    stem_listing_close(listing);
     errno = cause;
     return cause != 0 ? fail_errno(dir, "list", "") : code;
+}
+
+bool stem_directory_find_log(const stem_directory *dir,
+                             bool (*is_whole)(int directory, const char *name),
+                             char *found, size_t size)
+{
+    bool is_found = false;
+    uint64_t number;
+    const char *name;
+    DIR *listing = list(dir);
+
+    if (!listing)
+        return false;
+    while (!is_found && (name = next_name(listing)) != NULL)
+        if (classify(name, &number) == LOG && !is_whole(dir->fd, name)) {
+            snprintf(found, size, "%s", name);
+            is_found = true;
+        }
+    stem_listing_close(listing);
+    return is_found;
 }
 
 uint64_t stem_directory_room(const stem_directory *dir)
@@ -391,7 +448,8 @@ uint64_t stem_directory_room(const stem_directory *dir)
 
 static int remove_file(const stem_directory *dir, const char *name)
 {
-    if (unlinkat(dir->fd, name, 0) == 0 || errno == ENOENT)
+    /* A directory is nobody's file of LevelDB's, whatever its name. */
+    if (unlinkat(dir->fd, name, 0) == 0 || errno == ENOENT || errno == EISDIR)
         return STEM_OK;
     return fail_errno(dir, "remove", name);
 }
@@ -412,7 +470,7 @@ static int remove_files(const stem_directory *dir)
         if (kind != FOREIGN && kind != OURS)
             code = remove_file(dir, name);
     }
-    closedir(listing);
+    stem_listing_close(listing);
     return code;
 }
 
@@ -445,7 +503,7 @@ int stem_directory_remove(const stem_directory *dir)
         return stem_errcode();
     if ((name = next_name(listing)) != NULL)
         snprintf(stranger, sizeof stranger, "%s", name);
-    closedir(listing);
+    stem_listing_close(listing);
     return stem_fail(STEM_EXISTS, "the database is removed, but %s is kept: it holds %s",
                      dir->path, stranger);
 }

@@ -15,8 +15,17 @@ typedef struct stem_directory {
     int lock_fd; /* of stem.lock, holding the lock, or -1 */
     dev_t device;
     ino_t inode;
-    char *path; /* absolute, so that LevelDB follows no chdir() of the application's */
+    char *path; /* absolute; what people are told */
+    /* What LevelDB is given: by way of `fd`, so that it stays in this very directory when the
+     * path is renamed, or removed and made again. The path where /proc does not serve. */
+    char link[32];
 } stem_directory;
+
+/* The name for LevelDB: the link, or else the path. */
+static inline const char *stem_directory_name(const stem_directory *dir)
+{
+    return *dir->link ? dir->link : dir->path;
+}
 
 /* Opens the directory, first making it (not its parents) when `make` is set and it is
  * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set. */
@@ -39,6 +48,8 @@ int stem_directory_mark(const stem_directory *dir);
 
 /* Whether LevelDB has something to open. */
 bool stem_directory_has_current(const stem_directory *dir);
+/* Whether one of Stem's own two files is there. */
+bool stem_directory_has_ours(const stem_directory *dir);
 
 typedef struct stem_directory_usage {
     uint64_t newest_log; /* number of the newest log, 0 when there is none */
@@ -46,6 +57,11 @@ typedef struct stem_directory_usage {
     uint64_t table_files, table_bytes;
 } stem_directory_usage;
 int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage);
+
+/* The first log that `is_whole` denies: its name in `name`, false when there is none. */
+bool stem_directory_find_log(const stem_directory *dir,
+                             bool (*is_whole)(int directory, const char *name),
+                             char *name, size_t size);
 
 /* Makes every log durable. A log that vanishes meanwhile has become a table, which LevelDB
  * made durable before it removed the log. */

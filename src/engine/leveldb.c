@@ -15,20 +15,6 @@
 enum { MAX_KEY_BYTES = 1 << 17 };
 static const size_t max_commit_bytes = (size_t)1 << 31;
 
-/* ---- Failing ---------------------------------------------------------------------- */
-
-int stem_leveldb_fail(char *message)
-{
-    int code =
-        strncmp(message, "Corruption", 10) == 0 || strstr(message, "does not exist")
-            ? STEM_ECORRUPT
-            : STEM_EIO;
-
-    stem_fail(code, "LevelDB: %s", message);
-    leveldb_free(message);
-    return code;
-}
-
 /* ---- Reading ---------------------------------------------------------------------- */
 
 int stem_leveldb_fail_closed(const leveldb_engine *engine)
@@ -50,9 +36,11 @@ static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *option
         reads[i].data = leveldb_get(engine->db, options, keys[i].data, keys[i].len,
                                     &reads[i].len, &message);
         if (message) {
+            const size_t failed = i;
+
             while (i-- > 0)
                 leveldb_free(reads[i].data);
-            return stem_leveldb_fail(message);
+            return stem_leveldb_fail_near(engine, message, keys[failed]);
         }
     }
     return STEM_OK;
@@ -176,7 +164,7 @@ enum {
     DEFAULT_BLOCK_BYTES = 4 << 10
 };
 
-static int check_option(const char *name, uint64_t value, uint64_t least, uint64_t most)
+static int check_size(const char *name, uint64_t value, uint64_t least, uint64_t most)
 {
     if (value == 0 || (value >= least && value <= most))
         return STEM_OK;
@@ -185,54 +173,71 @@ static int check_option(const char *name, uint64_t value, uint64_t least, uint64
                      (unsigned long long)most);
 }
 
+static int check_number(const char *name, int value, int least, int most)
+{
+    if (value == 0 || (value >= least && value <= most))
+        return STEM_OK;
+    return stem_fail(STEM_EINVAL, "option %s is %d, not 0 or from %d to %d", name, value,
+                     least, most);
+}
+
 /* LevelDB would clip what is out of range in silence. */
 int stem_leveldb_check_options(const stem_options *options)
 {
-    int code = check_option("bloom_bits", (uint64_t)options->bloom_bits, 1, 64);
+    int code = check_number("bloom_bits", options->bloom_bits, 1, 64);
 
     if (code == STEM_OK && options->no_bloom && options->bloom_bits != 0)
         code =
             stem_fail(STEM_EINVAL, "options no_bloom and bloom_bits exclude each other");
     if (code == STEM_OK)
+        code = check_number("max_open_files", options->max_open_files, 74, 50000);
+    if (code == STEM_OK)
         code =
-            check_option("max_open_files", (uint64_t)options->max_open_files, 74, 50000);
+            check_size("cache_bytes", options->cache_bytes, 64 << 10, UINT64_C(1) << 40);
     if (code == STEM_OK)
-        code = check_option("cache_bytes", options->cache_bytes, 64 << 10,
-                            UINT64_C(1) << 40);
+        code = check_size("write_buffer_bytes", options->write_buffer_bytes, 64 << 10,
+                          1 << 30);
     if (code == STEM_OK)
-        code = check_option("write_buffer_bytes", options->write_buffer_bytes, 64 << 10,
-                            1 << 30);
-    if (code == STEM_OK)
-        code = check_option("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
+        code = check_size("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
     return code;
+}
+
+stem_options stem_leveldb_effective_options(const stem_options *options)
+{
+    stem_options made = *options;
+
+    if (made.bloom_bits == 0 && !made.no_bloom)
+        made.bloom_bits = DEFAULT_BLOOM_BITS;
+    if (made.max_open_files == 0)
+        made.max_open_files = DEFAULT_OPEN_FILES;
+    if (made.cache_bytes == 0)
+        made.cache_bytes = DEFAULT_CACHE_BYTES;
+    if (made.write_buffer_bytes == 0)
+        made.write_buffer_bytes = DEFAULT_WRITE_BUFFER_BYTES;
+    if (made.block_bytes == 0)
+        made.block_bytes = DEFAULT_BLOCK_BYTES;
+    return made;
 }
 
 static void make_options(leveldb_engine *engine, const stem_options *options)
 {
     leveldb_options_t *made = leveldb_options_create();
-    size_t cache_bytes =
-        options->cache_bytes ? options->cache_bytes : DEFAULT_CACHE_BYTES;
 
     engine->options = made;
     engine->verify = !options->no_verify;
-    engine->cache = leveldb_cache_create_lru(cache_bytes);
+    engine->cache = leveldb_cache_create_lru(options->cache_bytes);
     leveldb_options_set_cache(made, engine->cache);
     if (!options->no_bloom) {
-        engine->filter = leveldb_filterpolicy_create_bloom(
-            options->bloom_bits ? options->bloom_bits : DEFAULT_BLOOM_BITS);
+        engine->filter = leveldb_filterpolicy_create_bloom(options->bloom_bits);
         leveldb_options_set_filter_policy(made, engine->filter);
     }
     leveldb_options_set_paranoid_checks(made, engine->verify);
     leveldb_options_set_compression(made, options->no_compression
                                               ? leveldb_no_compression
                                               : leveldb_snappy_compression);
-    leveldb_options_set_max_open_files(
-        made, options->max_open_files ? options->max_open_files : DEFAULT_OPEN_FILES);
-    leveldb_options_set_write_buffer_size(made, options->write_buffer_bytes
-                                                    ? options->write_buffer_bytes
-                                                    : DEFAULT_WRITE_BUFFER_BYTES);
-    leveldb_options_set_block_size(made, options->block_bytes ? options->block_bytes
-                                                              : DEFAULT_BLOCK_BYTES);
+    leveldb_options_set_max_open_files(made, options->max_open_files);
+    leveldb_options_set_write_buffer_size(made, options->write_buffer_bytes);
+    leveldb_options_set_block_size(made, options->block_bytes);
     engine->read_options = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(engine->read_options, engine->verify);
     engine->write_options = leveldb_writeoptions_create();
@@ -247,11 +252,11 @@ int stem_leveldb_start(leveldb_engine *engine)
     char *message = NULL;
     sigset_t all, before;
 
-    leveldb_options_set_create_if_missing(engine->options,
-                                          !stem_directory_has_current(engine->dir));
+    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    engine->db = leveldb_open(engine->options, engine->dir->path, &message);
+    engine->db =
+        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
     pthread_mutex_lock(&start_lock);
     if (engine->db && !is_started) {
         stem_leveldb_renew_log(engine);
@@ -259,7 +264,10 @@ int stem_leveldb_start(leveldb_engine *engine)
     }
     pthread_mutex_unlock(&start_lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return message ? stem_leveldb_fail(message) : STEM_OK;
+    if (message)
+        return stem_leveldb_fail(engine, message);
+    engine->is_new = false;
+    return STEM_OK;
 }
 
 static void free_engine(leveldb_engine *engine)
@@ -315,6 +323,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     engine->base.max_value_bytes = STEM_VALUE_MAX;
     engine->base.max_commit_bytes = max_commit_bytes;
     engine->dir = dir;
+    engine->is_new = !stem_directory_has_current(dir);
     /* Readers come without a pause; a writer that waits must get in between them. */
     pthread_rwlockattr_init(&fair);
     pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);

@@ -10,8 +10,11 @@
 /* STEM_EINVAL, naming the option, when one that concerns LevelDB is out of range. */
 int stem_leveldb_check_options(const stem_options *options);
 
+/* The options with every zero replaced by what it stands for. */
+stem_options stem_leveldb_effective_options(const stem_options *options);
+
 /* Opens the LevelDB in a marked and locked directory, making it when there is none. The
- * directory is borrowed until the engine is closed. */
+ * directory is borrowed until the engine is closed; the options are effective ones. */
 int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
                       stem_engine **engine);
 

@@ -157,7 +157,7 @@ static int write_mending(leveldb_engine *engine, leveldb_writebatch_t *batch)
             engine->must_repair = message != NULL;
         }
     }
-    return message ? stem_leveldb_fail(message) : STEM_OK;
+    return message ? stem_leveldb_fail(engine, message) : STEM_OK;
 }
 
 /* Writes the commit under the next number, which a failure uses up as well; write_lock is

@@ -1,7 +1,7 @@
 /*
  * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, looking
  * after), leveldb_commit.c, leveldb_iter.c (iterators and snapshots), leveldb_repair.c
- * (durability, and writing again after a failed write).
+ * (durability, and writing again after a failed write), leveldb_damage.c (LevelDB's messages).
  *
  * Order of locks: sync_lock, then write_lock, then the gate.
  */
@@ -27,6 +27,8 @@ typedef struct leveldb_engine {
     leveldb_readoptions_t *read_options;
     leveldb_writeoptions_t *write_options;
     bool verify;
+    bool is_new;                         /* to be made: never again once it was opened */
+    atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */
 
     /* Held shared by every use of `db` by readers, exclusively to replace it. */
     pthread_rwlock_t gate;
@@ -53,8 +55,12 @@ static inline leveldb_engine *leveldb_of(stem_engine *engine)
     return (leveldb_engine *)engine;
 }
 
-/* Turns LevelDB's message into a failure and frees it. */
-int stem_leveldb_fail(char *message);
+/* leveldb_damage.c. Turns LevelDB's message into a failure and frees it, naming the file that
+ * is damaged. The gate or write_lock must be held, or an iterator open, or nobody else be here
+ * yet. */
+int stem_leveldb_fail(leveldb_engine *engine, char *message);
+/* The same, of a read at or about the key. */
+int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key);
 
 /* The failure of every call while `db` is NULL. */
 int stem_leveldb_fail_closed(const leveldb_engine *engine);

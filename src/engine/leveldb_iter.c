@@ -129,8 +129,14 @@ static int check_status(leveldb_engine_iter *iter)
     char *message = NULL;
 
     leveldb_iter_get_error(iter->entries, &message);
-    if (message)
-        iter->code = stem_leveldb_fail(message);
+    if (message) {
+        stem_slice about = {0};
+
+        if (is_valid(iter))
+            about.data = leveldb_iter_key(iter->entries, &about.len);
+        iter->code =
+            stem_leveldb_fail_near(leveldb_of(iter->base.engine), message, about);
+    }
     return iter->code;
 }
 

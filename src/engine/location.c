@@ -3,8 +3,8 @@
  *
  * A directory is one engine in a process, whatever name it is opened by: the registry goes by
  * device and inode, and each entry holds a descriptor that keeps its inode from being used
- * again. The lock below is held wherever Stem's descriptors come and go, and over fork(), so
- * that a child can close every one of them. LevelDB is opened and closed outside it.
+ * again. The lock below is held over fork(), so that the registry is whole in the child.
+ * LevelDB is opened and closed outside it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +14,7 @@
 
 #include "../engine.h"
 #include "../error.h"
+#include "descriptor.h"
 #include "directory.h"
 #include "leveldb.h"
 #include "memory.h"
@@ -24,7 +25,7 @@ typedef struct entry {
     stem_engine *engine; /* NULL until it is open */
     bool is_closing;
     bool is_private;      /* the directory goes with the engine */
-    stem_options options; /* those of the first open */
+    stem_options options; /* those of the first open, in effect */
 } entry;
 
 /* One registry serves the process, as one process-wide lock table serves the kernel: two
@@ -42,10 +43,12 @@ static bool is_leveldb_used, is_leveldb_inherited;
 static void before_fork(void)
 {
     pthread_mutex_lock(&registry_lock);
+    stem_descriptors_before_fork();
 }
 
 static void after_fork_in_parent(void)
 {
+    stem_descriptors_after_fork();
     pthread_mutex_unlock(&registry_lock);
 }
 
@@ -53,8 +56,7 @@ static void after_fork_in_parent(void)
  * exist here. */
 static void after_fork_in_child(void)
 {
-    for (entry *each = registry; each; each = each->next)
-        stem_directory_close(&each->dir);
+    stem_descriptors_in_child();
     registry = NULL;
     is_leveldb_inherited |= is_leveldb_used;
     stem_fork_generation++;
@@ -200,14 +202,16 @@ static int open_claimed(stem_directory *dir, const stem_options *options, bool i
 
     if (!added)
         return stem_fail(STEM_ENOMEM, "no memory for a database");
-    *added = (entry){
-        .next = registry, .dir = *dir, .is_private = is_private, .options = *options};
+    *added = (entry){.next = registry,
+                     .dir = *dir,
+                     .is_private = is_private,
+                     .options = stem_leveldb_effective_options(options)};
     registry = added;
     is_leveldb_used = true;
 
     pthread_mutex_unlock(&registry_lock);
     stem_engine *opened = NULL;
-    int code = stem_leveldb_open(&added->dir, options, &opened);
+    int code = stem_leveldb_open(&added->dir, &added->options, &opened);
     pthread_mutex_lock(&registry_lock);
     if (code != STEM_OK) {
         forget(added);
@@ -361,6 +365,22 @@ int stem_engine_release(stem_engine *engine)
     return code;
 }
 
+/* Removes a database, and what is left of one whose creation or removal died. */
+static int destroy_directory(stem_directory *dir)
+{
+    if (find(dir))
+        return stem_fail(STEM_ELOCKED,
+                         "%s is open in this process; close its handles first",
+                         dir->path);
+    int code = stem_directory_inspect(dir);
+    if (code == STEM_OK || code == STEM_ECORRUPT ||
+        (code == STEM_NOTFOUND && stem_directory_has_ours(dir)))
+        code = stem_directory_lock(dir);
+    if (code == STEM_EGONE)
+        return STEM_NOTFOUND;
+    return code == STEM_OK ? stem_directory_remove(dir) : code;
+}
+
 int stem_engine_destroy(const char *location)
 {
     const char *path = is_memory(location) ? NULL : directory_of(location);
@@ -374,13 +394,7 @@ int stem_engine_destroy(const char *location)
     pthread_mutex_lock(&registry_lock);
     int code = stem_directory_open(path, false, &dir, &made);
     if (code == STEM_OK) {
-        code = stem_directory_inspect(&dir);
-        if (code == STEM_OK || code == STEM_ECORRUPT)
-            code = stem_directory_lock(&dir);
-        if (code == STEM_OK)
-            code = stem_directory_remove(&dir);
-        else if (code == STEM_EGONE)
-            code = STEM_NOTFOUND;
+        code = destroy_directory(&dir);
         stem_directory_close(&dir);
     }
     pthread_mutex_unlock(&registry_lock);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "descriptor.h"
 
 static const char *const candidates[] = {"/dev/shm", "/run/shm", "/tmp"};
 enum { TMPFS = 0x01021994, RAMFS = (int)0x858458F6, PATH_ROOM = 256 };
@@ -47,12 +48,12 @@ static int open_home(char *path, size_t size, int *home)
     snprintf(path, size, "%s/stem-%lu", storage, (unsigned long)geteuid());
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return stem_fail(STEM_EIO, "cannot make %s: %s", path, strerror(errno));
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = stem_descriptor_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (fd < 0)
         return stem_fail(STEM_EIO, "cannot open %s: %s", path, strerror(errno));
     if (fstat(fd, &status) != 0 || status.st_uid != geteuid() ||
         (status.st_mode & 077) != 0) {
-        close(fd);
+        stem_descriptor_close(fd);
         return stem_fail(STEM_EIO, "%s is not this user's alone; remove it", path);
     }
     *home = fd;
@@ -63,7 +64,7 @@ static int open_home(char *path, size_t size, int *home)
 static int lock_home(const char *path, int home, int *lock)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = openat(home, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = stem_descriptor_open(home, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     int answer = -1;
 
     if (fd >= 0)
@@ -73,7 +74,7 @@ static int lock_home(const char *path, int home, int *lock)
     if (answer != 0) {
         int code = stem_fail(STEM_EIO, "cannot lock %s: %s", path, strerror(errno));
         if (fd >= 0)
-            close(fd);
+            stem_descriptor_close(fd);
         return code;
     }
     *lock = fd;
@@ -84,15 +85,13 @@ static int lock_home(const char *path, int home, int *lock)
  * time: it is nobody's failure here. */
 static void remove_abandoned(const char *path, int home)
 {
-    int fd = openat(home, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    DIR *listing = stem_listing_open(home);
     struct dirent *entry;
+    stem_failure last;
 
-    if (!listing) {
-        if (fd >= 0)
-            close(fd);
+    if (!listing)
         return;
-    }
+    stem_failure_save(&last);
     while ((entry = readdir(listing)) != NULL) {
         char name[PATH_ROOM * 2];
         stem_directory dir;
@@ -107,7 +106,8 @@ static void remove_abandoned(const char *path, int home)
             stem_directory_remove(&dir);
         stem_directory_close(&dir);
     }
-    closedir(listing);
+    stem_listing_close(listing);
+    stem_failure_restore(&last);
 }
 
 /* Makes one directory under the user's, whose lock is held. */
@@ -146,8 +146,8 @@ int stem_memory_directory(stem_directory *dir)
     if (code == STEM_OK) {
         remove_abandoned(path, home);
         code = make_directory(path, dir);
-        close(lock);
+        stem_descriptor_close(lock);
     }
-    close(home);
+    stem_descriptor_close(home);
     return code;
 }

@@ -1,0 +1,25 @@
+/*
+ * The file descriptors that the LevelDB engine opens itself. All of them are close-on-exec and
+ * on one list, so that a forked child can close its copies: none of them outlives the parent.
+ */
+#ifndef STEM_ENGINE_DESCRIPTOR_H
+#define STEM_ENGINE_DESCRIPTOR_H
+
+#include <dirent.h>
+#include <sys/types.h>
+
+/* As openat() and close(), but for the list. */
+int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode);
+void stem_descriptor_close(int fd);
+
+/* A listing of the directory with an offset of its own, NULL with errno set on failure. */
+DIR *stem_listing_open(int directory);
+void stem_listing_close(DIR *listing);
+
+/* Around fork(), after every other lock of the library's is taken. */
+void stem_descriptors_before_fork(void);
+void stem_descriptors_after_fork(void);
+/* In the child instead: closes all. */
+void stem_descriptors_in_child(void);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * The LevelDB engine: what its messages mean, and which file is damaged.
+ *
+ * LevelDB says that a checksum is wrong, and not of what. So when it finds damage the files are
+ * looked at again: the tables that may hold the key first, then those before and behind it. A
+ * file is named only if its own checksums prove the damage.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../error.h"
+#include "leveldb_engine.h"
+#include "leveldb_files.h"
+
+enum { NAME_ROOM = 32, MESSAGE_ROOM = 640 };
+
+/* ---- The tables of the newest version --------------------------------------------- */
+
+typedef struct table {
+    uint64_t number;
+    stem_slice smallest, largest;
+} table;
+
+static int compare_tables(const void *a, const void *b)
+{
+    return stem_slice_compare(((const table *)a)->smallest, ((const table *)b)->smallest);
+}
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c ? strchr(digits, c) : NULL;
+
+    return found ? (int)(found - digits) : -1;
+}
+
+/* Undoes in place LevelDB's escapes. It does not escape their backslash, so a key may come out
+ * wrong: its table is then looked at later than it might be. */
+static stem_slice unescape(char *text, const char *end)
+{
+    char *out = text;
+
+    for (const char *in = text; in < end; in++) {
+        if (end - in >= 4 && in[0] == '\\' && in[1] == 'x' && hex_digit(in[2]) >= 0 &&
+            hex_digit(in[3]) >= 0) {
+            *out++ = (char)(hex_digit(in[2]) << 4 | hex_digit(in[3]));
+            in += 3;
+        } else {
+            *out++ = *in;
+        }
+    }
+    return (stem_slice){text, (size_t)(out - text)};
+}
+
+/* Reads " 17:123['a' @ 5 : 1 .. 'd' @ 9 : 1]". */
+static bool read_table(char *line, table *read)
+{
+    char *text;
+
+    if (*line != ' ')
+        return false;
+    read->number = strtoull(line, &text, 10);
+    char *first = strchr(text, '\'');
+    char *first_end = first ? strstr(first + 1, "' @ ") : NULL;
+    char *last = first_end ? strstr(first_end, " .. '") : NULL;
+    char *last_end = NULL;
+    if (!last)
+        return false;
+    last += strlen(" .. '");
+    for (char *at = last; (at = strstr(at, "' @ ")) != NULL; at++)
+        last_end = at;
+    if (!last_end)
+        return false;
+    read->smallest = unescape(first + 1, first_end);
+    read->largest = unescape(last, last_end);
+    return true;
+}
+
+/* The tables that the text lists, in order of their smallest keys; they point into it. */
+static table *read_tables(char *text, size_t *n)
+{
+    size_t lines = 1;
+    char *rest;
+
+    for (const char *at = text; *at; at++)
+        lines += *at == '\n';
+    table *tables = calloc(lines, sizeof *tables);
+    *n = 0;
+    if (!tables)
+        return NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        *n += read_table(line, &tables[*n]);
+    qsort(tables, *n, sizeof *tables, compare_tables);
+    return tables;
+}
+
+/* ---- Looking at the files --------------------------------------------------------- */
+
+/* Whether the table is damaged; its name in `name`. */
+static bool is_damaged(const leveldb_engine *engine, uint64_t number,
+                       char name[NAME_ROOM])
+{
+    snprintf(name, NAME_ROOM, "%06llu.ldb", (unsigned long long)number);
+    if (!stem_leveldb_table_is_whole(engine->dir->fd, name))
+        return true;
+    snprintf(name, NAME_ROOM, "%06llu.sst", (unsigned long long)number);
+    return !stem_leveldb_table_is_whole(engine->dir->fd, name);
+}
+
+static bool may_hold(const table *candidate, stem_slice key)
+{
+    return stem_slice_compare(candidate->smallest, key) <= 0 &&
+           stem_slice_compare(key, candidate->largest) <= 0;
+}
+
+/* Finds a damaged table, looking from the key outwards. */
+static bool find_among(const leveldb_engine *engine, const table *tables, size_t n,
+                       stem_slice key, char name[NAME_ROOM])
+{
+    size_t before = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (may_hold(&tables[i], key) && is_damaged(engine, tables[i].number, name))
+            return true;
+    while (before < n && stem_slice_compare(tables[before].smallest, key) <= 0)
+        before++;
+    for (size_t after = before; before > 0 || after < n;) {
+        if (before > 0 && is_damaged(engine, tables[--before].number, name))
+            return true;
+        if (after < n && is_damaged(engine, tables[after++].number, name))
+            return true;
+    }
+    return false;
+}
+
+static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_ROOM])
+{
+    /* Writes go on failing for a table that a compaction found damaged, whatever the key. */
+    uint64_t known = atomic_load(&engine->damaged_table);
+    size_t n;
+
+    if (!key.data && known != 0 && is_damaged(engine, known, name))
+        return true;
+    char *text = leveldb_property_value(engine->db, "leveldb.sstables");
+    table *tables = text ? read_tables(text, &n) : NULL;
+    bool is_found = tables && find_among(engine, tables, n, key, name);
+    if (is_found)
+        atomic_store(&engine->damaged_table, strtoull(name, NULL, 10));
+    free(tables);
+    leveldb_free(text);
+    return is_found;
+}
+
+/* What keeps a database from being opened: CURRENT, its MANIFEST, or a log. */
+static bool find_unopened(const leveldb_engine *engine, bool has_checksums_wrong,
+                          char name[NAME_ROOM])
+{
+    const int directory = engine->dir->fd;
+
+    if (!stem_leveldb_current_is_whole(directory, name)) {
+        snprintf(name, NAME_ROOM, "CURRENT");
+        return true;
+    }
+    return has_checksums_wrong &&
+           (!stem_leveldb_log_is_whole(directory, name) ||
+            stem_directory_find_log(engine->dir, stem_leveldb_log_is_whole, name,
+                                    NAME_ROOM));
+}
+
+/* ---- Failing ---------------------------------------------------------------------- */
+
+/* The message, with the directory's path for the link that LevelDB was given. */
+static void tell(const leveldb_engine *engine, const char *message,
+                 char told[MESSAGE_ROOM])
+{
+    const char *link = engine->dir->link;
+    const char *found = *link ? strstr(message, link) : NULL;
+
+    if (found)
+        snprintf(told, MESSAGE_ROOM, "%.*s%s%s", (int)(found - message), message,
+                 engine->dir->path, found + strlen(link));
+    else
+        snprintf(told, MESSAGE_ROOM, "%s", message);
+}
+
+int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key)
+{
+    char told[MESSAGE_ROOM], name[NAME_ROOM];
+    const bool is_corrupt = strncmp(message, "Corruption", 10) == 0;
+    bool is_found = false;
+
+    tell(engine, message, told);
+    leveldb_free(message);
+    if (engine->db)
+        is_found = is_corrupt && !strstr(told, engine->dir->path) &&
+                   find_table(engine, key, name);
+    else if (!engine->is_new)
+        is_found = find_unopened(engine, is_corrupt, name);
+    if (is_found)
+        return stem_fail(STEM_ECORRUPT, "%s/%s is damaged or missing; LevelDB: %s",
+                         engine->dir->path, name, told);
+    return stem_fail(is_corrupt ? STEM_ECORRUPT : STEM_EIO, "LevelDB, in %s: %s",
+                     engine->dir->path, told);
+}
+
+int stem_leveldb_fail(leveldb_engine *engine, char *message)
+{
+    return stem_leveldb_fail_near(engine, message, (stem_slice){NULL, 0});
+}

@@ -1,0 +1,211 @@
+/*
+ * Whether LevelDB's files are whole: see leveldb_files.h, and LevelDB's own pages on its table
+ * and log formats.
+ *
+ * A table's blocks say their lengths in its index alone, which may be damaged or compressed.
+ * But they lie one behind the other, each with a type and a checksum behind it, so the end of
+ * one is where the checksum of all since its start agrees; by chance it does so once in 2^32
+ * bytes.
+ */
+#include "leveldb_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "descriptor.h"
+
+enum {
+    BLOCK_TRAILER = 5, /* the type, four bytes of checksum */
+    MAX_BLOCK_TYPE = 2,
+    FOOTER = 48,
+    LOG_BLOCK = 32768,
+    LOG_HEADER = 7, /* four bytes of checksum, two of length, the type */
+    MAX_RECORD_TYPE = 4
+};
+
+static const unsigned char table_magic[8] = {0x57, 0xfb, 0x80, 0x8b,
+                                             0x24, 0x75, 0x47, 0xdb};
+
+/* ---- CRC-32C ---------------------------------------------------------------------- */
+
+typedef struct crc_table {
+    uint32_t of[256];
+} crc_table;
+
+static crc_table make_crc_table(void)
+{
+    crc_table table;
+
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        uint32_t crc = byte;
+
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0x82F63B78) : 0);
+        table.of[byte] = crc;
+    }
+    return table;
+}
+
+static uint32_t add_byte(const crc_table *table, uint32_t crc, unsigned char byte)
+{
+    return crc >> 8 ^ table->of[(crc ^ byte) & 0xFF];
+}
+
+static uint32_t read_u32(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+/* Whether the stored four bytes, which LevelDB masks, are this running checksum's. */
+static bool is_checksum(const unsigned char *stored, uint32_t crc)
+{
+    crc = ~crc;
+    return read_u32(stored) == (crc >> 15 | crc << 17) + UINT32_C(0xA282EAD8);
+}
+
+/* ---- Files ------------------------------------------------------------------------ */
+
+/* Maps the whole file; false when it cannot be read. An empty one is NULL. */
+static bool map_file(int directory, const char *name, const unsigned char **bytes,
+                     size_t *size)
+{
+    struct stat status;
+    int fd = stem_descriptor_open(directory, name, O_RDONLY, 0);
+    void *mapped = NULL;
+
+    if (fd < 0)
+        return false;
+    bool is_read = fstat(fd, &status) == 0;
+    if (is_read && status.st_size > 0) {
+        mapped = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        is_read = mapped != MAP_FAILED;
+    }
+    stem_descriptor_close(fd);
+    if (is_read) {
+        *bytes = mapped;
+        *size = (size_t)status.st_size;
+    }
+    return is_read;
+}
+
+static void unmap_file(const unsigned char *bytes, size_t size)
+{
+    if (bytes)
+        munmap((void *)bytes, size);
+}
+
+/* The bytes of the block at the start, with its trailer, or 0 when no checksum agrees. */
+static size_t block_size(const crc_table *table, const unsigned char *bytes, size_t left)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i + BLOCK_TRAILER <= left; i++) {
+        crc = add_byte(table, crc, bytes[i]);
+        if (bytes[i] <= MAX_BLOCK_TYPE && is_checksum(bytes + i + 1, crc))
+            return i + BLOCK_TRAILER;
+    }
+    return 0;
+}
+
+static bool are_blocks_whole(const unsigned char *bytes, size_t size)
+{
+    const crc_table table = make_crc_table();
+
+    if (size < FOOTER ||
+        memcmp(bytes + size - sizeof table_magic, table_magic, sizeof table_magic) != 0)
+        return false;
+    for (size_t at = 0, end = size - FOOTER; at < end;) {
+        size_t step = block_size(&table, bytes + at, end - at);
+
+        if (step == 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
+bool stem_leveldb_table_is_whole(int directory, const char *name)
+{
+    const unsigned char *bytes;
+    size_t size;
+
+    if (!map_file(directory, name, &bytes, &size))
+        return true;
+    bool is_whole = are_blocks_whole(bytes, size);
+    unmap_file(bytes, size);
+    return is_whole;
+}
+
+/* The records of one block of `len` bytes, which is the last when it is shorter than others. */
+static bool is_log_block_whole(const crc_table *table, const unsigned char *bytes,
+                               size_t len)
+{
+    for (size_t at = 0; len - at >= LOG_HEADER;) {
+        const unsigned char *record = bytes + at;
+        size_t size = LOG_HEADER + ((size_t)record[4] | (size_t)record[5] << 8);
+        uint32_t crc = UINT32_MAX;
+
+        if (size == LOG_HEADER && record[6] == 0)
+            return true; /* room made in advance */
+        if (size > len - at)
+            return len < LOG_BLOCK; /* cut short */
+        if (record[6] > MAX_RECORD_TYPE)
+            return false;
+        for (size_t i = LOG_HEADER - 1; i < size; i++)
+            crc = add_byte(table, crc, record[i]);
+        if (!is_checksum(record, crc))
+            return false;
+        at += size;
+    }
+    return true;
+}
+
+static bool are_records_whole(const unsigned char *bytes, size_t size)
+{
+    const crc_table table = make_crc_table();
+
+    for (size_t at = 0; at < size; at += LOG_BLOCK)
+        if (!is_log_block_whole(&table, bytes + at,
+                                size - at < LOG_BLOCK ? size - at : LOG_BLOCK))
+            return false;
+    return true;
+}
+
+bool stem_leveldb_log_is_whole(int directory, const char *name)
+{
+    const unsigned char *bytes;
+    size_t size;
+
+    if (!map_file(directory, name, &bytes, &size))
+        return true;
+    bool is_whole = are_records_whole(bytes, size);
+    unmap_file(bytes, size);
+    return is_whole;
+}
+
+bool stem_leveldb_current_is_whole(int directory, char manifest[32])
+{
+    static const char prefix[] = "MANIFEST-";
+    int fd = stem_descriptor_open(directory, "CURRENT", O_RDONLY, 0);
+
+    if (fd < 0)
+        return errno != ENOENT;
+    ssize_t len = read(fd, manifest, 31);
+    stem_descriptor_close(fd);
+    if (len < (ssize_t)sizeof prefix || manifest[len - 1] != '\n')
+        return false;
+    manifest[len - 1] = '\0';
+    const char *digits = manifest + sizeof prefix - 1;
+    return strncmp(manifest, prefix, sizeof prefix - 1) == 0 && *digits &&
+           strspn(digits, "0123456789") == strlen(digits) &&
+           strlen(manifest) == (size_t)len - 1 &&
+           faccessat(directory, manifest, F_OK, 0) == 0;
+}

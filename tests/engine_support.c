@@ -1,0 +1,100 @@
+/*
+ * What the tests of the engine contract share.
+ */
+#include "engine_support.h"
+
+#include <stdlib.h>
+
+/* An engine joins the suite with a line here. NULL is a new directory. */
+static const char *const locations[] = {NULL, "mem:"};
+const int n_engine_locations = sizeof locations / sizeof *locations;
+
+_Thread_local size_t last_failed;
+
+/* Removes what an earlier test left at a location that outlives its engine. */
+static void remove_all(stem_engine *engine)
+{
+    const stem_engine_range everything = {{NULL, 0}, {NULL, 0}};
+    stem_engine_iter *iter;
+    stem_slice key;
+    int code;
+
+    assert_ok(engine->ops->iter_open(engine, NULL, &everything, false, &iter));
+    while ((code = engine->ops->iter_next(iter, &key, NULL)) == STEM_OK)
+        del(engine, key);
+    assert_code(code, STEM_NOTFOUND);
+    engine->ops->iter_close(iter);
+}
+
+stem_engine *open_engine(int location)
+{
+    static const stem_options defaults;
+    const char *where = locations[location];
+    stem_engine *engine;
+
+    if (!where)
+        where = path_in(temp_dir(), "db");
+    assert_ok(stem_engine_acquire(where, &defaults, &engine));
+    remove_all(engine);
+    return engine;
+}
+
+void close_engine(stem_engine *engine)
+{
+    assert_ok(stem_engine_release(engine));
+}
+
+int commit(stem_engine *engine, const stem_write *writes, size_t n_writes,
+           const stem_expectation *expectations, size_t n_expectations)
+{
+    const stem_commit all = {.writes = writes,
+                             .n_writes = n_writes,
+                             .expectations = expectations,
+                             .n_expectations = n_expectations};
+
+    last_failed = SIZE_MAX;
+    int code = engine->ops->commit(engine, &all, &last_failed);
+    if (code != STEM_CONFLICT)
+        ck_assert_uint_eq(last_failed, SIZE_MAX);
+    return code;
+}
+
+void put(stem_engine *engine, stem_slice key, stem_slice value)
+{
+    const stem_write write = {key, value, false};
+
+    assert_ok(commit(engine, &write, 1, NULL, 0));
+}
+
+void del(stem_engine *engine, stem_slice key)
+{
+    const stem_write write = {key, {NULL, 0}, true};
+
+    assert_ok(commit(engine, &write, 1, NULL, 0));
+}
+
+void assert_bytes(const stem_read *read, stem_slice expected)
+{
+    ck_assert_ptr_nonnull(read->data);
+    ck_assert_uint_eq(read->len, expected.len);
+    ck_assert_mem_eq(read->data, expected.data, expected.len);
+}
+
+void assert_holds(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                  stem_slice key, stem_slice expected)
+{
+    stem_read read;
+
+    assert_ok(engine->ops->read(engine, snapshot, &key, 1, &read));
+    assert_bytes(&read, expected);
+    free(read.data);
+}
+
+void assert_absent(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                   stem_slice key)
+{
+    stem_read read = {.data = (char *)&read};
+
+    assert_ok(engine->ops->read(engine, snapshot, &key, 1, &read));
+    ck_assert_ptr_null(read.data);
+}

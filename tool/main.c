@@ -1,0 +1,105 @@
+/*
+ * `stem`: a database from the shell. Finds the subcommand, and prints the help.
+ */
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const command *const commands[] = {
+    &put_command,   &get_command,    &del_command,    &ls_command,   &tree_command,
+    &count_command, &import_command, &export_command, &stat_command,
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static const char about[] =
+    "\n"
+    "LOCATION is the directory of a database, such as ./app.db. PATH leads to a value or "
+    "a\n"
+    "sub-database in it, with '/' between the names: users/42/name. Within a name '/' "
+    "is\n"
+    "written '\\/', a backslash '\\\\', any other byte can be '\\xHH'.\n"
+    "\n"
+    "Options may stand anywhere; '--' ends them. 'stem COMMAND --help' says more.\n"
+    "\n"
+    "Exit status: 0 done, 1 not found, 2 wrong usage, 3 failed.\n"
+    "\n"
+    "Examples:\n"
+    "  stem put ./app.db users/42/name Ada\n"
+    "  stem put ./app.db users/42/tags '[\"admin\", \"ops\"]'\n"
+    "  stem get ./app.db users/42/name\n"
+    "  stem import ./app.db countries.json countries\n"
+    "  stem tree ./app.db --depth 2\n";
+
+static void print_overview(FILE *out)
+{
+    fputs("usage: stem COMMAND LOCATION [PATH] ...\n"
+          "       stem --help | --version | help COMMAND\n"
+          "\n"
+          "Stores typed values under paths, in a LevelDB database.\n"
+          "\n",
+          out);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-8s%s\n", commands[i]->name, commands[i]->summary);
+}
+
+void print_help(const command *which)
+{
+    printf("usage: stem %s %s\n\n%s", which->name, which->operands, which->help);
+}
+
+static const command *find_command(const char *name)
+{
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    }
+    usage_error(NULL, "'%s' is no command", name);
+}
+
+/* Everything printed must have arrived for the status to be good. */
+static int finish(int status)
+{
+    return output_failed() ? FAILED : status;
+}
+
+static int help(int argc, char **argv)
+{
+    if (argc > 2)
+        usage_error(NULL, "help takes one command");
+    if (argc == 2) {
+        print_help(find_command(argv[1]));
+    } else {
+        print_overview(stdout);
+        fputs(about, stdout);
+    }
+    return finish(DONE);
+}
+
+int main(int argc, char **argv)
+{
+    const command *which;
+
+    /* Writing to a reader that has gone is an error like others, not a signal. */
+    signal(SIGPIPE, SIG_IGN);
+    setlocale(LC_CTYPE, "");
+    if (argc < 2) {
+        fputs("stem: no command\n", stderr);
+        print_overview(stderr);
+        return USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("stem %s\n", stem_version());
+        return finish(DONE);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help(1, argv + 1);
+    if (strcmp(argv[1], "help") == 0)
+        return help(argc - 1, argv + 1);
+    if (argv[1][0] == '-')
+        usage_error(NULL, "'%s' is no option of stem", argv[1]);
+    which = find_command(argv[1]);
+    return finish(which->run(which, argc - 1, argv + 1));
+}

@@ -1,0 +1,121 @@
+/*
+ * Where a command works: opening the database, and the handles along a path.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+char **parse_path(const command *which, const char *path, size_t *n)
+{
+    const char *text = path ? path : "";
+    size_t len = strlen(text);
+    char **names = stem_path_parse(text, n);
+
+    if (names)
+        return names;
+    if (stem_errcode() == STEM_ENOMEM)
+        need_memory(NULL);
+    usage_error(which, "'%s' is no path: %s%s", text, stem_errmsg(),
+                len > 1 && text[len - 1] == '/' ? " (leave out the '/' at its end)" : "");
+}
+
+static int open_root(place *where, enum place_mode mode)
+{
+    const stem_options options = {.read_only = mode == READING,
+                                  .must_exist = mode != CREATING};
+    stem_db *db = NULL;
+    int code = stem_open(&db, where->location, &options);
+
+    if (code == STEM_NOTFOUND) {
+        complain("no database at %s; 'stem put' and 'stem import' make one",
+                 where->location);
+        return NOT_FOUND;
+    }
+    if (code != STEM_OK)
+        return complain_code(code);
+    if (mode != READING) {
+        where->root = db;
+        return DONE;
+    }
+    where->root = stem_snapshot(db);
+    stem_close(db);
+    return where->root ? DONE : complain_code(stem_errcode());
+}
+
+int open_place(const command *which, const char *location, const char *path,
+               enum place_mode mode, place *where)
+{
+    int status;
+
+    *where = (place){.location = location, .path = path ? path : ""};
+    where->names = parse_path(which, path, &where->n_names);
+    status = open_root(where, mode);
+    if (status != DONE)
+        return status;
+    where->inside =
+        stem_sub_path(where->root, (const char *const *)where->names, where->n_names);
+    if (where->inside && where->n_names > 0)
+        where->parent = stem_sub_path(where->root, (const char *const *)where->names,
+                                      where->n_names - 1);
+    if (!where->inside || (where->n_names > 0 && !where->parent))
+        return complain_code(stem_errcode());
+    return DONE;
+}
+
+int close_place(place *where, int status)
+{
+    stem_free(where->names);
+    stem_close(where->inside);
+    stem_close(where->parent);
+    if (stem_close(where->root) != STEM_OK && status != FAILED)
+        status = complain_code(stem_errcode());
+    return status;
+}
+
+void need_key(const command *which, const char *path)
+{
+    if (path[0] == '\0')
+        usage_error(which, "PATH is empty, and the database itself holds no value");
+}
+
+const char *place_key(const place *where)
+{
+    return where->names[where->n_names - 1];
+}
+
+int read_own_value(const place *where, stem_value *value)
+{
+    int code;
+
+    if (where->n_names == 0)
+        return NOT_FOUND;
+    code = stem_get(where->parent, place_key(where), value);
+    if (code == STEM_NOTFOUND)
+        return NOT_FOUND;
+    return code == STEM_OK ? DONE : complain_code(code);
+}
+
+int find_anything_below(const place *where)
+{
+    const stem_range first = {.keys_only = true, .limit = 1};
+    stem_iter *iter = stem_iter_open(where->inside, &first);
+    bool is_there = stem_iter_next(iter);
+    int code = stem_iter_close(iter);
+
+    if (code != STEM_OK)
+        return complain_code(code);
+    return is_there ? DONE : NOT_FOUND;
+}
+
+int complain_no_value(const place *where)
+{
+    int status = find_anything_below(where);
+
+    if (status == NOT_FOUND)
+        complain("nothing at %s in %s", where->path, where->location);
+    if (status == DONE)
+        complain("%s is a sub-database without a value of its own; see 'stem ls %s %s'",
+                 where->path, where->location, where->path);
+    return status == FAILED ? FAILED : NOT_FOUND;
+}

@@ -1,0 +1,141 @@
+/*
+ * What the subcommands of `stem` share: how they are described and called, how they read
+ * their arguments, find their place in a database, and speak to people.
+ */
+#ifndef STEM_TOOL_H
+#define STEM_TOOL_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "stem.h"
+
+/* Exit statuses. */
+enum { DONE = 0, NOT_FOUND = 1, USAGE = 2, FAILED = 3 };
+
+typedef struct command {
+    const char *name;
+    const char *operands; /* "LOCATION PATH [VALUE]" */
+    const char *summary;  /* one line, lower case, without a full stop */
+    const char *help;     /* what follows the usage line of --help */
+    int min_operands, max_operands;
+    const char *letters;          /* of short options, as getopt has them */
+    const struct option *options; /* their long names, ended by zeros */
+    int (*run)(const struct command *command, int argc, char **argv);
+} command;
+
+extern const command put_command, get_command, del_command, ls_command, tree_command,
+    count_command, import_command, export_command, stat_command;
+
+void print_help(const command *which);
+
+/* ---- arguments.c ------------------------------------------------------------------ */
+
+enum { MAX_OPERANDS = 3 };
+
+/* Reading a command line: options and operands in any order, operands kept. */
+typedef struct arguments {
+    const command *command;
+    int argc;
+    char **argv;
+    char letters[16];
+    const char *operands[MAX_OPERANDS]; /* NULL where there is none */
+    int n_operands;
+} arguments;
+
+/* The first word of `argv` is the command's name. */
+void arguments_start(arguments *args, const command *which, int argc, char **argv);
+/* The next option, its value in `optarg`; -1 at the end. Whatever is wrong, and --help,
+ * ends the program. */
+int arguments_next(arguments *args);
+
+/* Says what is wrong with the command line and ends the program. */
+_Noreturn void usage_error(const command *which, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- text.c ----------------------------------------------------------------------- */
+
+/* Prints "stem: ...", made safe for a terminal. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The exit status for a failure of the library's, after saying what it was. */
+int complain_code(int code);
+
+/* Bytes that a terminal can be shown: what is not printable in this locale as \n, \t or
+ * \xHH, cut after `max_columns` (0: never), in quotes when `quote` is not 0. Owned. */
+char *safe_text(const char *data, size_t len, size_t max_columns, char quote);
+
+/* How many columns a terminal needs for a text that is safe. */
+size_t columns_of(const char *text);
+
+/* "12 B", "3.4 KiB". */
+const char *size_text(uint64_t bytes, char buffer[32]);
+
+bool locale_is_utf8(void);
+
+/* Whether anything printed is lost; says so once. */
+bool output_failed(void);
+
+/* malloc's kin that end the program with a word when there is no memory. */
+void *need_memory(void *block);
+char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- describe.c ------------------------------------------------------------------- */
+
+/* "int", "list[3]", "f32[2×3]"; owned. */
+char *type_text(const stem_value *value);
+/* The bytes of what has a size of its own; false for other values. */
+bool payload_size(const stem_value *value, uint64_t *bytes);
+/* The value in a few words, without its type; owned, "" when the type says it all. */
+char *short_text(const stem_value *value);
+
+/* ---- place.c ---------------------------------------------------------------------- */
+
+/* Where a command works: the database, and the path in it. */
+typedef struct place {
+    const char *location;
+    const char *path; /* as it was given, "" for none */
+    stem_db *root;
+    stem_db *parent; /* where the path's last name is a key */
+    stem_db *inside; /* what lies below the path; the root when the path is empty */
+    char **names;
+    size_t n_names;
+} place;
+
+/* The names of a path, NULL for an empty one; owned: stem_free. Ends the program when it is
+ * none. */
+char **parse_path(const command *which, const char *path, size_t *n);
+
+enum place_mode { READING, WRITING, CREATING };
+
+/* Reads the path, ending the program when it is none, and opens the database: as it is at
+ * this moment to read it, and only CREATING makes one. DONE, or an exit status after
+ * saying why. close_place is due in either case. */
+int open_place(const command *which, const char *location, const char *path,
+               enum place_mode mode, place *where);
+/* The status, or FAILED when closing fails. */
+int close_place(place *where, int status);
+
+/* Ends the program when the path is empty: the database itself holds no value. */
+void need_key(const command *which, const char *path);
+/* The key of a path that is not empty. */
+const char *place_key(const place *where);
+/* Says that the path has no value of its own, and whether it is a sub-database; NOT_FOUND
+ * or FAILED. */
+int complain_no_value(const place *where);
+
+/* Reads the path's own value: DONE, NOT_FOUND in silence, FAILED. An empty path has none. */
+int read_own_value(const place *where, stem_value *value);
+
+/* Whether anything lies below the path: DONE, NOT_FOUND in silence, FAILED. */
+int find_anything_below(const place *where);
+
+/* ---- input.c ---------------------------------------------------------------------- */
+
+/* All of a file, or with "-" of standard input, ended by a NUL that is not counted; owned.
+ * NULL after saying why. */
+char *read_input(const char *file, size_t *len);
+
+#endif

@@ -16,11 +16,9 @@ enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char about[] =
     "\n"
-    "LOCATION is the directory of a database, such as ./app.db. PATH leads to a value or "
-    "a\n"
-    "sub-database in it, with '/' between the names: users/42/name. Within a name '/' "
-    "is\n"
-    "written '\\/', a backslash '\\\\', any other byte can be '\\xHH'.\n"
+    "LOCATION is the directory of a database, such as ./app.db. PATH leads to a value\n"
+    "or a sub-database in it, with '/' between the names: users/42/name. Within a\n"
+    "name '/' is written '\\/', a backslash '\\\\', any other byte can be '\\xHH'.\n"
     "\n"
     "Options may stand anywhere; '--' ends them. 'stem COMMAND --help' says more.\n"
     "\n"

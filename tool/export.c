@@ -42,7 +42,7 @@ struct exporter {
     bool has_root; /* the outermost object has been opened */
     bool is_first; /* nothing stands in the innermost object yet */
     char *waiting; /* the JSON of a value, or NULL */
-    char *name;    /* of that value in the innermost object, NULL for PATH's own */
+    char *name;    /* of that value in the innermost object, "" for PATH's own */
 };
 
 static void begin_line(const struct exporter *e, size_t depth)
@@ -191,7 +191,7 @@ static int move_to(struct exporter *e, const char *const *names, size_t n)
 static int set_waiting(struct exporter *e, const char *name, const stem_value *value)
 {
     free(e->name);
-    e->name = name ? need_memory(strdup(name)) : NULL;
+    e->name = need_memory(strdup(name));
     e->waiting = stem_json_format(value, e->is_pretty ? STEM_JSON_PRETTY : 0);
     return e->waiting ? DONE : complain_code(stem_errcode());
 }
@@ -254,7 +254,7 @@ static int export(const place *where, bool is_pretty)
     int status = read_own_value(where, &own);
 
     if (status == DONE)
-        status = set_waiting(&e, NULL, &own);
+        status = set_waiting(&e, "", &own);
     stem_value_free(&own);
     if (status != FAILED)
         status = export_below(&e, where);

@@ -109,6 +109,9 @@ START_TEST(what_cannot_be_a_value_is_not_written)
 {
     static const uint64_t shape[] = {2};
     char deep[STEM_DEPTH_MAX + 2];
+
+    memset(deep, 0x91, sizeof deep - 1);
+    deep[sizeof deep - 1] = 1;
     stem_value bad[] = {
         stem_str(NULL),
         stem_bin(NULL, 3),
@@ -124,8 +127,6 @@ START_TEST(what_cannot_be_a_value_is_not_written)
         stem_packed(deep, sizeof deep),
     };
 
-    memset(deep, 0x91, sizeof deep - 1);
-    deep[sizeof deep - 1] = 1;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_msg(stem_json_format(&bad[i], 0) == NULL, "value %zu", i);
         ck_assert_msg(strstr(stem_errmsg(), "json format: ") == stem_errmsg(),

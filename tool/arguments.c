@@ -19,10 +19,10 @@ void usage_error(const command *which, const char *format, ...)
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
     if (which)
-        complain("%s: %s\nusage: stem %s %s\nSee 'stem %s --help'.", which->name, text,
+        complain("%s: %s\nusage: stem %s %s\nsee 'stem %s --help'", which->name, text,
                  which->name, which->operands, which->name);
     else
-        complain("%s\nSee 'stem --help'.", text);
+        complain("%s; see 'stem --help'", text);
     exit(USAGE);
 }
 

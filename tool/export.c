@@ -11,22 +11,17 @@
 enum { PRETTY = 256 };
 
 static const char help[] =
-    "Prints what lies at PATH, or the whole database, as one JSON document on standard\n"
-    "output. Sub-databases are objects; a name that is a value and a sub-database is an "
-    "object\n"
-    "whose member \"\" is the value; a '$' in front of a name is doubled. 'stem import' "
-    "reads it\n"
-    "back. A map value is an object too, so that importing it again makes a sub-database "
-    "of\n"
-    "it, unless with --flat.\n"
+    "Prints what lies at PATH, or the whole database, as one JSON document on\n"
+    "standard output. Sub-databases are objects; a name that is a value and a\n"
+    "sub-database is an object whose member \"\" is the value; a '$' in front of a\n"
+    "name is doubled. 'stem import' reads it back. A map value is an object too, so\n"
+    "that importing it again makes a sub-database of it, unless with --flat.\n"
     "\n"
     "  --pretty   over several lines, indented\n"
     "\n"
-    "The document is of one moment, whatever is written meanwhile. A name that is not "
-    "UTF-8\n"
-    "cannot be a JSON name, and ends it with an error. The exit status is 1 when there "
-    "is\n"
-    "nothing at PATH.\n"
+    "The document is of one moment, whatever is written meanwhile. A name that is not\n"
+    "UTF-8 cannot be a JSON name, and ends it with an error. The exit status is 1\n"
+    "when there is nothing at PATH.\n"
     "\n"
     "Examples:\n"
     "  stem export ./app.db > backup.json\n"
@@ -47,7 +42,7 @@ struct exporter {
     bool has_root; /* the outermost object has been opened */
     bool is_first; /* nothing stands in the innermost object yet */
     char *waiting; /* the JSON of a value, or NULL */
-    char *name;    /* of that value in the innermost object, NULL for PATH's own */
+    char *name;    /* of that value in the innermost object, "" for PATH's own */
 };
 
 static void begin_line(const struct exporter *e, size_t depth)
@@ -196,7 +191,7 @@ static int move_to(struct exporter *e, const char *const *names, size_t n)
 static int set_waiting(struct exporter *e, const char *name, const stem_value *value)
 {
     free(e->name);
-    e->name = name ? need_memory(strdup(name)) : NULL;
+    e->name = need_memory(strdup(name));
     e->waiting = stem_json_format(value, e->is_pretty ? STEM_JSON_PRETTY : 0);
     return e->waiting ? DONE : complain_code(stem_errcode());
 }
@@ -259,7 +254,7 @@ static int export(const place *where, bool is_pretty)
     int status = read_own_value(where, &own);
 
     if (status == DONE)
-        status = set_waiting(&e, NULL, &own);
+        status = set_waiting(&e, "", &own);
     stem_value_free(&own);
     if (status != FAILED)
         status = export_below(&e, where);

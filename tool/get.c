@@ -11,21 +11,19 @@
 enum form { PLAIN = 256, JSON, RAW };
 enum { PRETTY = RAW + 1 };
 
-static const char help[] = "Prints the value under PATH: a string as it is, everything "
-                           "else as JSON, and a line end.\n"
-                           "On a terminal the control characters of a string are shown "
-                           "as \\xHH; all else that is\n"
-                           "printed, also there, is what was stored.\n"
-                           "\n"
-                           "  --json     strings as JSON too, in quotes\n"
-                           "  --pretty   JSON over several lines\n"
-                           "  --raw      the bytes of a string, bytes, an array's data "
-                           "or an ext, and no line end\n"
-                           "\n"
-                           "Examples:\n"
-                           "  stem get ./app.db users/42/name\n"
-                           "  stem get ./app.db users/42/tags --json | jq length\n"
-                           "  stem get ./app.db users/42/photo --raw > photo.jpg\n";
+static const char help[] =
+    "Prints the value under PATH: a string as it is, everything else as JSON, and a\n"
+    "line end. On a terminal control characters are shown as \\xHH, unless with\n"
+    "--raw.\n"
+    "\n"
+    "  --json     strings as JSON too, in quotes\n"
+    "  --pretty   JSON over several lines\n"
+    "  --raw      the bytes of a string, of bytes, an array or an ext; no line end\n"
+    "\n"
+    "Examples:\n"
+    "  stem get ./app.db users/42/name\n"
+    "  stem get ./app.db users/42/tags --json | jq length\n"
+    "  stem get ./app.db users/42/photo --raw > photo.jpg\n";
 
 static const struct option options[] = {
     {"json", no_argument, NULL, JSON},
@@ -35,26 +33,27 @@ static const struct option options[] = {
     {0},
 };
 
-static void print_string(const stem_string *str)
+/* Prints a text and a line end; to a terminal nothing that it would obey. */
+static void print_text(const char *text, size_t len)
 {
-    const char *start = str->data;
-    const char *end = start + str->len;
+    const char *end = text + len;
+    const char *stop;
 
     if (!isatty(STDOUT_FILENO)) {
-        fwrite(start, 1, str->len, stdout);
+        fwrite(text, 1, len, stdout);
         putchar('\n');
         return;
     }
-    for (;;) {
-        const char *stop = memchr(start, '\n', (size_t)(end - start));
-        char *safe = safe_text(start, (size_t)((stop ? stop : end) - start), 0, 0);
+    do {
+        char *safe;
 
+        stop = memchr(text, '\n', (size_t)(end - text));
+        safe = safe_text(text, (size_t)((stop ? stop : end) - text), 0, 0);
         puts(safe);
         free(safe);
-        if (!stop)
-            return;
-        start = stop + 1;
-    }
+        if (stop)
+            text = stop + 1;
+    } while (stop);
 }
 
 static int print_json(const stem_value *value, bool is_pretty)
@@ -63,7 +62,7 @@ static int print_json(const stem_value *value, bool is_pretty)
 
     if (!json)
         return complain_code(stem_errcode());
-    puts(json);
+    print_text(json, strlen(json));
     stem_free(json);
     return DONE;
 }
@@ -103,7 +102,7 @@ static int print(const stem_value *value, enum form form, bool is_pretty)
         return print_raw(value);
     if (form == JSON || value->type != STEM_STR)
         return print_json(value, is_pretty);
-    print_string(&value->as.str);
+    print_text(value->as.str.data, value->as.str.len);
     return DONE;
 }
 

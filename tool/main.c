@@ -10,17 +10,14 @@
 
 static const command *const commands[] = {
     &put_command,   &get_command,    &del_command,    &ls_command,   &tree_command,
-    &count_command, &import_command, &export_command, &stat_command,
+    &count_command, &import_command, &export_command, &stat_command, NULL,
 };
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const char about[] =
     "\n"
-    "LOCATION is the directory of a database, such as ./app.db. PATH leads to a value or "
-    "a\n"
-    "sub-database in it, with '/' between the names: users/42/name. Within a name '/' "
-    "is\n"
-    "written '\\/', a backslash '\\\\', any other byte can be '\\xHH'.\n"
+    "LOCATION is the directory of a database, such as ./app.db. PATH leads to a value\n"
+    "or a sub-database in it, with '/' between the names: users/42/name. Within a\n"
+    "name '/' is written '\\/', a backslash '\\\\', any other byte can be '\\xHH'.\n"
     "\n"
     "Options may stand anywhere; '--' ends them. 'stem COMMAND --help' says more.\n"
     "\n"
@@ -41,7 +38,7 @@ static void print_overview(FILE *out)
           "Stores typed values under paths, in a LevelDB database.\n"
           "\n",
           out);
-    for (size_t i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-8s%s\n", commands[i]->name, commands[i]->summary);
 }
 
@@ -52,7 +49,7 @@ void print_help(const command *which)
 
 static const command *find_command(const char *name)
 {
-    for (size_t i = 0; i < N_COMMANDS; i++) {
+    for (size_t i = 0; commands[i]; i++) {
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     }

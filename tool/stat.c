@@ -9,11 +9,9 @@
 #include "tool.h"
 
 static const char help[] =
-    "Prints what there is at PATH, or in the whole database: entries, names one level "
-    "down,\n"
-    "and sizes. \"on disk\" is what tables of LevelDB hold of it, compressed; what was "
-    "written\n"
-    "since the last table is in the log, of the database as a whole.\n"
+    "Prints what there is at PATH, or in the whole database: entries, names one level\n"
+    "down, and sizes. \"on disk\" is what tables of LevelDB hold of it, compressed;\n"
+    "what was written since the last table is in the log, of the database as a whole.\n"
     "\n"
     "Examples:\n"
     "  stem stat ./app.db\n"

@@ -44,21 +44,18 @@ void complain(const char *format, ...)
 {
     va_list values;
     char *text;
-    char *line;
+    const char *line;
+    const char *end;
 
     va_start(values, format);
     text = format_values(format, values);
     va_end(values);
-    fputs("stem: ", stderr);
-    /* The line ends in a format are its own; those within values were escaped by the
-     * library or cannot do more than begin a line. */
-    for (line = text; line; line = strchr(line, '\n')) {
+    for (line = text; line; line = end ? end + 1 : NULL) {
         char *safe;
 
-        if (line != text)
-            line++;
-        safe = safe_text(line, strcspn(line, "\n"), 0, 0);
-        fprintf(stderr, "%s\n", safe);
+        end = strchr(line, '\n');
+        safe = safe_text(line, end ? (size_t)(end - line) : strlen(line), 0, 0);
+        fprintf(stderr, "stem: %s\n", safe);
         free(safe);
     }
     free(text);

@@ -57,7 +57,7 @@ _Noreturn void usage_error(const command *which, const char *format, ...)
 
 /* ---- text.c ----------------------------------------------------------------------- */
 
-/* Prints "stem: ...", made safe for a terminal. */
+/* Prints "stem: ...", each line of it so, and made safe for a terminal. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The exit status for a failure of the library's, after saying what it was. */

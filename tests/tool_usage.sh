@@ -3,7 +3,7 @@
 set -eu
 . "$STEM_SOURCE/tests/tool_common.sh"
 
-commands='put get del ls tree count import export stat'
+commands='put get incr pop cp mv rm ls tree count import export stat batch'
 
 answers 0 "$stem" --version
 grep '^stem [0-9]*\.[0-9]*\.[0-9]*$' out >/dev/null || die "--version"
@@ -19,20 +19,28 @@ for command in $commands; do
     prints "$(cat out)" "$stem" help $command
     answers 2 "$stem" $command
     says 'LOCATION is missing'
-    answers 2 "$stem" $command ./x a b c d
-    says 'one argument too many'
+    # Only rm takes any number of them.
+    if [ $command != rm ]; then
+        answers 2 "$stem" $command ./x a b c d
+        says 'one argument too many'
+    fi
     answers 2 "$stem" $command ./x --nonsense
     says "'--nonsense'"
     answers 2 "$stem" $command -q ./x
     says "'-q'"
 done
 [ ! -e x ] || die "usage made a database"
+prints "$("$stem" help rm)" "$stem" del --help
 awk 'length > 90 { exit 1 }' overview || die "--help has long lines"
 
 answers 2 "$stem" get ./x
 says 'PATH is missing'
 answers 2 "$stem" put ./x v
 says 'VALUE is missing'
+answers 2 "$stem" cp ./x v
+says 'TO is missing'
+answers 2 "$stem" mv ./x v w --to
+says '--to needs a value'
 answers 2 "$stem" import ./x
 says 'FILE.json is missing'
 answers 2 "$stem" tree ./x --depth
@@ -55,7 +63,8 @@ answers 2 "$stem" get ./x v -- --json
 
 # A full disk, and a reader that has gone.
 "$stem" put ./x big "$(head -c 100000 /dev/zero | tr '\0' x)"
-for command in 'get ./x big' 'ls ./x' 'tree ./x' 'count ./x' 'export ./x' 'stat ./x' --help \
+for command in 'get ./x big' 'ls ./x' 'tree ./x' 'count ./x' 'export ./x' 'stat ./x' \
+    'incr ./x n' 'pop ./x big' --help \
     --version 'get --help'; do
     [ -w /dev/full ] || break
     status=0

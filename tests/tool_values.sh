@@ -114,7 +114,7 @@ answers 0 "$stem" del ./x a
 answers 1 "$stem" get ./x a
 prints 1 "$stem" count ./x a
 
-# Only put and import make a database.
+# What reads or removes makes no database, nor does what is refused.
 for command in get del; do
     answers 1 "$stem" "$command" ./typo v
     says 'no database at ./typo'

@@ -32,12 +32,13 @@ void arguments_start(arguments *args, const command *which, int argc, char **arg
     args->command = which;
     args->argc = argc;
     args->argv = argv;
+    args->operands = argv;
     snprintf(args->letters, sizeof args->letters, "-:h%s", which->letters);
     optind = 1;
     opterr = 0;
 }
 
-static void add_operand(arguments *args, const char *text)
+static void add_operand(arguments *args, char *text)
 {
     if (args->n_operands == args->command->max_operands)
         usage_error(args->command, "'%s' is one argument too many", text);
@@ -48,10 +49,14 @@ static void add_operand(arguments *args, const char *text)
 static _Noreturn void complain_missing(const arguments *args)
 {
     const char *word = args->command->operands;
+    size_t len;
 
     for (int i = 0; i < args->n_operands; i++)
         word += strcspn(word, " ") + 1;
-    usage_error(args->command, "%.*s is missing", (int)strcspn(word, " "), word);
+    len = strcspn(word, " ");
+    if (len > 3 && strncmp(word + len - 3, "...", 3) == 0)
+        len -= 3;
+    usage_error(args->command, "%.*s is missing", (int)len, word);
 }
 
 /* The end of the options: what is left are operands. */
@@ -61,7 +66,19 @@ static int finish(arguments *args)
         add_operand(args, args->argv[optind++]);
     if (args->n_operands < args->command->min_operands)
         complain_missing(args);
+    for (int i = args->n_operands; i < args->argc; i++)
+        args->operands[i] = NULL;
     return -1;
+}
+
+size_t parse_count(const command *which, const char *option, const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end || n < 1)
+        usage_error(which, "%s is a number from 1 on, not '%s'", option, text);
+    return n;
 }
 
 static bool is_negative_number(const char *text)

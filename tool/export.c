@@ -232,8 +232,7 @@ static int finish(struct exporter *e, const place *where)
     if (!e->has_root && e->waiting) {
         print_json(e, e->waiting, 0);
     } else if (!e->has_root && where->n_names > 0) {
-        complain("nothing at %s in %s", where->path, where->location);
-        return NOT_FOUND;
+        return complain_nothing(where);
     } else if (!e->has_root) {
         fputs("{}", stdout);
     } else {

@@ -81,22 +81,6 @@ static int list(const place *where, bool is_long)
     return code == STEM_OK ? status : complain_code(code);
 }
 
-/* Why nothing was printed. */
-static int complain_empty(const place *where)
-{
-    stem_value value;
-    int status = read_own_value(where, &value);
-
-    if (status == DONE) {
-        stem_value_free(&value);
-        complain("%s is a value, and nothing lies below it", where->path);
-        return NOT_FOUND;
-    }
-    if (status == NOT_FOUND)
-        complain("nothing at %s in %s", where->path, where->location);
-    return status;
-}
-
 static int run(const command *which, int argc, char **argv)
 {
     bool is_long = false;
@@ -109,7 +93,7 @@ static int run(const command *which, int argc, char **argv)
         is_long = true;
     status = open_place(which, args.operands[0], args.operands[1], READING, &where);
     if (status == DONE && (status = list(&where, is_long)) == NOT_FOUND)
-        status = complain_empty(&where);
+        status = complain_nothing_below(&where);
     return close_place(&where, status);
 }
 

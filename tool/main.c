@@ -9,8 +9,9 @@
 #include "tool.h"
 
 static const command *const commands[] = {
-    &put_command,   &get_command,    &del_command,    &ls_command,   &tree_command,
-    &count_command, &import_command, &export_command, &stat_command, NULL,
+    &put_command,    &get_command,    &incr_command, &pop_command,   &cp_command,
+    &mv_command,     &rm_command,     &ls_command,   &tree_command,  &count_command,
+    &import_command, &export_command, &stat_command, &batch_command, NULL,
 };
 
 static const char about[] =
@@ -21,7 +22,7 @@ static const char about[] =
     "\n"
     "Options may stand anywhere; '--' ends them. 'stem COMMAND --help' says more.\n"
     "\n"
-    "Exit status: 0 done, 1 not found, 2 wrong usage, 3 failed.\n"
+    "Exit status: 0 done, 1 not found or not as expected, 2 wrong usage, 3 failed.\n"
     "\n"
     "Examples:\n"
     "  stem put ./app.db users/42/name Ada\n"
@@ -50,7 +51,10 @@ void print_help(const command *which)
 static const command *find_command(const char *name)
 {
     for (size_t i = 0; commands[i]; i++) {
-        if (strcmp(commands[i]->name, name) == 0)
+        const char *other_name = commands[i]->other_name;
+
+        if (strcmp(commands[i]->name, name) == 0 ||
+            (other_name && strcmp(other_name, name) == 0))
             return commands[i];
     }
     usage_error(NULL, "'%s' is no command", name);

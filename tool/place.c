@@ -43,6 +43,21 @@ static int open_root(place *where, enum place_mode mode)
     return where->root ? DONE : complain_code(stem_errcode());
 }
 
+/* Makes the handles along the path, once there is a root. */
+static int enter(place *where)
+{
+    const char *const *names = (const char *const *)where->names;
+
+    if (!where->root)
+        return complain_code(stem_errcode());
+    where->inside = stem_sub_path(where->root, names, where->n_names);
+    if (where->inside && where->n_names > 0)
+        where->parent = stem_sub_path(where->root, names, where->n_names - 1);
+    if (!where->inside || (where->n_names > 0 && !where->parent))
+        return complain_code(stem_errcode());
+    return DONE;
+}
+
 int open_place(const command *which, const char *location, const char *path,
                enum place_mode mode, place *where)
 {
@@ -51,16 +66,16 @@ int open_place(const command *which, const char *location, const char *path,
     *where = (place){.location = location, .path = path ? path : ""};
     where->names = parse_path(which, path, &where->n_names);
     status = open_root(where, mode);
-    if (status != DONE)
-        return status;
-    where->inside =
-        stem_sub_path(where->root, (const char *const *)where->names, where->n_names);
-    if (where->inside && where->n_names > 0)
-        where->parent = stem_sub_path(where->root, (const char *const *)where->names,
-                                      where->n_names - 1);
-    if (!where->inside || (where->n_names > 0 && !where->parent))
-        return complain_code(stem_errcode());
-    return DONE;
+    return status == DONE ? enter(where) : status;
+}
+
+int open_place_beside(const command *which, const place *beside, const char *path,
+                      place *where)
+{
+    *where = (place){.location = beside->location, .path = path};
+    where->names = parse_path(which, path, &where->n_names);
+    where->root = stem_dup(beside->root);
+    return enter(where);
 }
 
 int close_place(place *where, int status)
@@ -108,14 +123,52 @@ int find_anything_below(const place *where)
     return is_there ? DONE : NOT_FOUND;
 }
 
-int complain_no_value(const place *where)
+int look_at_place(const place *where, bool *has_value, bool *has_below)
+{
+    int code =
+        where->n_names > 0 ? stem_has(where->parent, place_key(where)) : STEM_NOTFOUND;
+    int below;
+
+    if (code < 0)
+        return complain_code(code);
+    below = find_anything_below(where);
+    if (below == FAILED)
+        return FAILED;
+    *has_value = code == STEM_OK;
+    *has_below = below == DONE;
+    return *has_value || *has_below ? DONE : NOT_FOUND;
+}
+
+int complain_nothing(const place *where)
+{
+    if (where->n_names > 0)
+        complain("nothing at %s in %s", where->path, where->location);
+    else
+        complain("nothing in %s", where->location);
+    return NOT_FOUND;
+}
+
+int complain_no_value(const place *where, const char *advice)
 {
     int status = find_anything_below(where);
 
     if (status == NOT_FOUND)
-        complain("nothing at %s in %s", where->path, where->location);
+        return complain_nothing(where);
     if (status == DONE)
-        complain("%s is a sub-database without a value of its own; see 'stem ls %s %s'",
-                 where->path, where->location, where->path);
+        complain("%s is a sub-database without a value of its own; %s", where->path,
+                 advice);
     return status == FAILED ? FAILED : NOT_FOUND;
+}
+
+int complain_nothing_below(const place *where)
+{
+    int code =
+        where->n_names > 0 ? stem_has(where->parent, place_key(where)) : STEM_NOTFOUND;
+
+    if (code == STEM_NOTFOUND)
+        return complain_nothing(where);
+    if (code != STEM_OK)
+        return complain_code(code);
+    complain("%s is a value, and nothing lies below it", where->path);
+    return NOT_FOUND;
 }

@@ -137,7 +137,7 @@ static int print_all(const place *where)
     int status = is_value || where->n_names == 0 ? DONE : find_anything_below(where);
 
     if (status == NOT_FOUND)
-        complain("nothing at %s in %s", where->path, where->location);
+        complain_nothing(where);
     if (status != DONE)
         return status;
     print_line("location", "%s", where->location);

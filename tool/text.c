@@ -2,6 +2,7 @@
  * Words for people: messages, texts that a terminal can be shown, sizes.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <langinfo.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -59,6 +60,30 @@ void complain(const char *format, ...)
         free(safe);
     }
     free(text);
+}
+
+bool ask(const char *format, ...)
+{
+    va_list values;
+    char *text;
+    char *safe;
+    int answer;
+
+    va_start(values, format);
+    text = format_values(format, values);
+    va_end(values);
+    safe = safe_text(text, strlen(text), 0, 0);
+    fprintf(stderr, "stem: %s [y/N] ", safe);
+    free(safe);
+    free(text);
+    answer = getchar();
+    for (int rest = answer; rest != '\n'; rest = getchar()) {
+        if (rest == EOF) {
+            fputc('\n', stderr);
+            return false;
+        }
+    }
+    return answer == 'y' || answer == 'Y';
 }
 
 int complain_code(int code)
@@ -177,6 +202,21 @@ const char *size_text(uint64_t bytes, char buffer[32])
     for (; size >= 1023.95 && unit + 1 < sizeof units / sizeof *units; unit++)
         size /= 1024;
     snprintf(buffer, 32, "%.1f %s", size, units[unit]);
+    return buffer;
+}
+
+const char *entries_text(uint64_t n, char buffer[48])
+{
+    char digits[24];
+    size_t len = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, n);
+    size_t used = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            buffer[used++] = ',';
+        buffer[used++] = digits[i];
+    }
+    strcpy(buffer + used, n == 1 ? " entry" : " entries");
     return buffer;
 }
 

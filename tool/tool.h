@@ -17,23 +17,25 @@ enum { DONE = 0, NOT_FOUND = 1, USAGE = 2, FAILED = 3 };
 
 typedef struct command {
     const char *name;
-    const char *operands; /* "LOCATION PATH [VALUE]" */
-    const char *summary;  /* one line, lower case, without a full stop */
-    const char *help;     /* what follows the usage line of --help */
+    const char *other_name; /* NULL for most */
+    const char *operands;   /* "LOCATION PATH [VALUE]" */
+    const char *summary;    /* one line, lower case, without a full stop */
+    const char *help;       /* what follows the usage line of --help */
     int min_operands, max_operands;
     const char *letters;          /* of short options, as getopt has them */
     const struct option *options; /* their long names, ended by zeros */
     int (*run)(const struct command *command, int argc, char **argv);
 } command;
 
-extern const command put_command, get_command, del_command, ls_command, tree_command,
-    count_command, import_command, export_command, stat_command;
+extern const command put_command, get_command, incr_command, pop_command, cp_command,
+    mv_command, rm_command, ls_command, tree_command, count_command, batch_command,
+    import_command, export_command, stat_command;
 
 void print_help(const command *which);
 
 /* ---- arguments.c ------------------------------------------------------------------ */
 
-enum { MAX_OPERANDS = 3 };
+enum { ANY_NUMBER = 1 << 30 }; /* of operands */
 
 /* Reading a command line: options and operands in any order, operands kept. */
 typedef struct arguments {
@@ -41,7 +43,9 @@ typedef struct arguments {
     int argc;
     char **argv;
     char letters[16];
-    const char *operands[MAX_OPERANDS]; /* NULL where there is none */
+    /* Gathered at the start of argv, whose words there have been read. When all are, NULL
+     * stands for each that is missing, at least two behind those that must be given. */
+    char **operands;
     int n_operands;
 } arguments;
 
@@ -50,6 +54,9 @@ void arguments_start(arguments *args, const command *which, int argc, char **arg
 /* The next option, its value in `optarg`; -1 at the end. Whatever is wrong, and --help,
  * ends the program. */
 int arguments_next(arguments *args);
+
+/* The number from 1 on that an option was given. */
+size_t parse_count(const command *which, const char *option, const char *text);
 
 /* Says what is wrong with the command line and ends the program. */
 _Noreturn void usage_error(const command *which, const char *format, ...)
@@ -63,6 +70,9 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The exit status for a failure of the library's, after saying what it was. */
 int complain_code(int code);
 
+/* Asks a person who sits at standard input; anything but an answer with 'y' is no. */
+bool ask(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Bytes that a terminal can be shown: what is not printable in this locale as \n, \t or
  * \xHH, cut after `max_columns` (0: never), in quotes when `quote` is not 0. Owned. */
 char *safe_text(const char *data, size_t len, size_t max_columns, char quote);
@@ -72,6 +82,9 @@ size_t columns_of(const char *text);
 
 /* "12 B", "3.4 KiB". */
 const char *size_text(uint64_t bytes, char buffer[32]);
+
+/* "1 entry", "1,234 entries". */
+const char *entries_text(uint64_t n, char buffer[48]);
 
 bool locale_is_utf8(void);
 
@@ -90,6 +103,23 @@ char *type_text(const stem_value *value);
 bool payload_size(const stem_value *value, uint64_t *bytes);
 /* The value in a few words, without its type; owned, "" when the type says it all. */
 char *short_text(const stem_value *value);
+
+/* ---- print.c ---------------------------------------------------------------------- */
+
+/* The options that say how a value is printed, above what getopt uses itself. */
+enum { FORM_PLAIN = 256, FORM_JSON, FORM_RAW, FORM_PRETTY, FORM_END };
+
+typedef struct form {
+    int kind; /* FORM_PLAIN, FORM_JSON or FORM_RAW */
+    bool is_pretty;
+} form;
+
+void form_option(const command *which, form *how, int option);
+
+int print_value(const command *which, const stem_value *value, const form *how);
+
+/* Prints a text and a line end; to a terminal nothing that it would obey. */
+void print_text(const char *text, size_t len);
 
 /* ---- place.c ---------------------------------------------------------------------- */
 
@@ -115,6 +145,9 @@ enum place_mode { READING, WRITING, CREATING };
  * saying why. close_place is due in either case. */
 int open_place(const command *which, const char *location, const char *path,
                enum place_mode mode, place *where);
+/* The same for another path in a database that is open. */
+int open_place_beside(const command *which, const place *beside, const char *path,
+                      place *where);
 /* The status, or FAILED when closing fails. */
 int close_place(place *where, int status);
 
@@ -122,15 +155,30 @@ int close_place(place *where, int status);
 void need_key(const command *which, const char *path);
 /* The key of a path that is not empty. */
 const char *place_key(const place *where);
-/* Says that the path has no value of its own, and whether it is a sub-database; NOT_FOUND
- * or FAILED. */
-int complain_no_value(const place *where);
+/* Says that the path has no value of its own: when it is a sub-database, with advice what
+ * to do about that; NOT_FOUND or FAILED. */
+int complain_no_value(const place *where, const char *advice);
+/* Says that nothing lies below the path, and whether it is a value; NOT_FOUND or
+ * FAILED. */
+int complain_nothing_below(const place *where);
+/* Says that there is neither; NOT_FOUND. */
+int complain_nothing(const place *where);
 
 /* Reads the path's own value: DONE, NOT_FOUND in silence, FAILED. An empty path has none. */
 int read_own_value(const place *where, stem_value *value);
 
 /* Whether anything lies below the path: DONE, NOT_FOUND in silence, FAILED. */
 int find_anything_below(const place *where);
+
+/* Whether the path has a value of its own, and whether anything lies below it; DONE,
+ * NOT_FOUND in silence when neither, FAILED. */
+int look_at_place(const place *where, bool *has_value, bool *has_below);
+
+/* ---- transfer.c ------------------------------------------------------------------- */
+
+/* What `stem cp` and `stem mv` do. */
+int transfer(const command *which, int argc, char **argv);
+extern const struct option transfer_options[];
 
 /* ---- input.c ---------------------------------------------------------------------- */
 

@@ -245,7 +245,7 @@ static int draw(struct tree *tree, const place *where)
     if (status == NOT_FOUND && (root.type || where->n_names == 0))
         status = DONE;
     if (status == NOT_FOUND)
-        complain("nothing at %s in %s", where->path, where->location);
+        complain_nothing(where);
     if (status == DONE) {
         print_entry(&tree->style, where->n_names > 0 ? where->path : where->location,
                     &root);
@@ -258,16 +258,6 @@ static int draw(struct tree *tree, const place *where)
     free(tree->levels);
     free(tree->prefix);
     return status;
-}
-
-static size_t parse_depth(const command *which, const char *text)
-{
-    char *end;
-    unsigned long depth = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end || depth < 1)
-        usage_error(which, "--depth is a number from 1 on, not '%s'", text);
-    return depth;
 }
 
 static bool parse_color(const command *which, const char *when)
@@ -298,7 +288,7 @@ static int run(const command *which, int argc, char **argv)
     arguments_start(&args, which, argc, argv);
     while ((option = arguments_next(&args)) != -1) {
         if (option == DEPTH)
-            tree.max_depth = parse_depth(which, optarg);
+            tree.max_depth = parse_count(which, "--depth", optarg);
         else
             when = optarg;
     }

@@ -152,7 +152,7 @@ START_TEST(a_large_commit_is_applied_whole)
     enum { N = 5000 };
     stem_engine *engine = open_engine(_i);
     stem_write *writes = calloc(N, sizeof *writes);
-    static char keys[N][8];
+    static char keys[N][16];
 
     for (int i = 0; i < N; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);

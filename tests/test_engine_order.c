@@ -344,7 +344,7 @@ START_TEST(an_estimate_follows_what_is_in_the_range)
     for (int i = 0; i < 100000; i++)
         noise[i] = (char)rand();
     for (int i = 0; i < 20; i++) {
-        char key[8];
+        char key[16];
 
         snprintf(key, sizeof key, "f%d", i);
         put(engine, slice(key), (stem_slice){noise, 100000});

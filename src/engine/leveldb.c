@@ -17,15 +17,6 @@ static const size_t max_commit_bytes = (size_t)1 << 31;
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-int stem_leveldb_fail_closed(const leveldb_engine *engine)
-{
-    return stem_fail(
-        STEM_EIO,
-        "%s could not be reopened after a failed write; the next write tries "
-        "again",
-        engine->dir->path);
-}
-
 /* Reads keys with these options; the gate is held. */
 static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *options,
                      const stem_slice *keys, size_t n, stem_read *reads)
@@ -69,16 +60,15 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     /* Before the read, which then sees that commit, and perhaps more. */
     const uint64_t stamp =
         snapshot ? 0 : atomic_load_explicit(&engine->commits, memory_order_acquire);
-    int code;
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (!engine->db)
-        code = stem_leveldb_fail_closed(engine);
-    else if (n > 1 && !snapshot)
+    int code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    if (n > 1 && !snapshot)
         code = read_together(engine, keys, n, reads);
     else
         code = read_each(engine, options, keys, n, reads);
-    pthread_rwlock_unlock(&engine->gate);
+    stem_leveldb_leave(engine);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         reads[i].stamp = stamp;
     return code;
@@ -90,16 +80,14 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 static int leveldb_engine_compact(stem_engine *base, const stem_engine_range *range)
 {
     leveldb_engine *engine = leveldb_of(base);
-    int code = STEM_OK;
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db)
-        leveldb_compact_range(engine->db, range->start.data, range->start.len,
-                              range->end.len ? range->end.data : NULL, range->end.len);
-    else
-        code = stem_leveldb_fail_closed(engine);
-    pthread_rwlock_unlock(&engine->gate);
-    return code;
+    int code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    leveldb_compact_range(engine->db, range->start.data, range->start.len,
+                          range->end.len ? range->end.data : NULL, range->end.len);
+    stem_leveldb_leave(engine);
+    return stem_leveldb_check_writable(engine);
 }
 
 static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *range,
@@ -114,16 +102,14 @@ static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *r
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
         return code;
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        *size = (stem_size_info){.log_bytes = usage.log_bytes};
-        leveldb_approximate_sizes(engine->db, 1, &range->start.data, &range->start.len,
-                                  &end.data, &end.len, &size->table_bytes);
-    } else {
-        code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
-    return code;
+    code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    *size = (stem_size_info){.log_bytes = usage.log_bytes};
+    leveldb_approximate_sizes(engine->db, 1, &range->start.data, &range->start.len,
+                              &end.data, &end.len, &size->table_bytes);
+    stem_leveldb_leave(engine);
+    return STEM_OK;
 }
 
 static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)

@@ -47,6 +47,8 @@ typedef struct leveldb_engine {
     uint64_t key_slots[KEY_SLOTS];
 
     pthread_mutex_t sync_lock;
+    bool
+        must_save; /* a sync has failed, and what it was about is in the memtable alone */
     uint64_t synced; /* the number of the commit up to which all is durable */
 } leveldb_engine;
 
@@ -62,8 +64,13 @@ int stem_leveldb_fail(leveldb_engine *engine, char *message);
 /* The same, of a read at or about the key. */
 int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key);
 
-/* The failure of every call while `db` is NULL. */
-int stem_leveldb_fail_closed(const leveldb_engine *engine);
+/* Before and after every use of `db` by a reader: holds the gate. While `db` is NULL entering
+ * tries to open it again, and fails if that does. leveldb_repair.c */
+int stem_leveldb_enter(leveldb_engine *engine);
+static inline void stem_leveldb_leave(leveldb_engine *engine)
+{
+    pthread_rwlock_unlock(&engine->gate);
+}
 
 /* Opens `db` with signals blocked, for the thread that LevelDB may start. */
 int stem_leveldb_start(leveldb_engine *engine);
@@ -78,6 +85,8 @@ int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */
 int stem_leveldb_repair(leveldb_engine *engine);
+/* STEM_OK unless LevelDB refuses writes, which a compaction that fails does not tell. */
+int stem_leveldb_check_writable(leveldb_engine *engine);
 /* Lets LevelDB begin a new log and waits until the old one has become a table: compacts the
  * range of one key that nobody has, which does this first. */
 void stem_leveldb_renew_log(leveldb_engine *engine);

@@ -27,22 +27,17 @@ int stem_leveldb_snapshot_open(stem_engine *base, stem_engine_snapshot **opened)
 {
     leveldb_engine *engine = leveldb_of(base);
     stem_engine_snapshot *snapshot = malloc(sizeof *snapshot);
-    int code = STEM_OK;
 
     if (!snapshot)
         return stem_fail(STEM_ENOMEM, "no memory for a snapshot");
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        snapshot->frozen = leveldb_create_snapshot(engine->db);
-        atomic_fetch_add(&engine->open_readers, 1);
-    } else {
-        code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
+    int code = stem_leveldb_enter(engine);
     if (code != STEM_OK) {
         free(snapshot);
         return code;
     }
+    snapshot->frozen = leveldb_create_snapshot(engine->db);
+    atomic_fetch_add(&engine->open_readers, 1);
+    stem_leveldb_leave(engine);
     snapshot->options = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(snapshot->options, engine->verify);
     leveldb_readoptions_set_snapshot(snapshot->options, snapshot->frozen);
@@ -110,20 +105,15 @@ int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapsh
     if (range->end.len > 0)
         memcpy(iter->bytes + range->start.len, range->end.data, range->end.len);
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        iter->entries = leveldb_create_iterator(
-            engine->db, stem_leveldb_read_options(engine, snapshot));
-        atomic_fetch_add(&engine->open_readers, 1);
-    } else {
-        iter->code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
-    if (iter->code != STEM_OK) {
-        int code = iter->code;
+    int code = stem_leveldb_enter(engine);
+    if (code != STEM_OK) {
         free(iter);
         return code;
     }
+    iter->entries =
+        leveldb_create_iterator(engine->db, stem_leveldb_read_options(engine, snapshot));
+    atomic_fetch_add(&engine->open_readers, 1);
+    stem_leveldb_leave(engine);
     *opened = &iter->base;
     return STEM_OK;
 }

@@ -1,6 +1,7 @@
 /*
  * What a put and a get allocate: every call of malloc in this process, on this thread, is
  * counted, and compared with LevelDB doing the very same, so that LevelDB's own cancel out.
+ * Nothing is asserted while it counts, because Check allocates for every assertion.
  *
  * Sanitizers bring a malloc of their own; this program is not built with them.
  */
@@ -21,6 +22,9 @@ void *__libc_realloc(void *block, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
 static _Thread_local size_t n_allocations;
+
+/* The shared libraries must find these in the program, or their calls are not seen. */
+#pragma GCC visibility push(default)
 
 void *malloc(size_t size)
 {
@@ -57,15 +61,21 @@ int posix_memalign(void **block, size_t alignment, size_t size)
     return *block ? 0 : ENOMEM;
 }
 
+#pragma GCC visibility pop
+
 /* ---- The two sides ---------------------------------------------------------------- */
 
-enum { N = 1000 };
+/* LevelDB's memory grows by blocks, one more or less on either side: SLACK is far from one a
+ * call. */
+enum { N = 1000, SLACK = 20 };
 
 static stem_db *db, *sub;
 static leveldb_t *raw;
 static leveldb_options_t *options;
 static leveldb_readoptions_t *read_options;
 static leveldb_writeoptions_t *write_options;
+static leveldb_writebatch_t *batch; /* kept, as Stem keeps one */
+static size_t n_failed;             /* calls that did not answer as they should */
 
 /* A path of exactly `path_len` bytes: the sub-database's name and a separator first. */
 static char prefix[300], key[300];
@@ -88,10 +98,13 @@ static void open_both(size_t path_len)
     ck_assert_ptr_null(message);
     read_options = leveldb_readoptions_create();
     write_options = leveldb_writeoptions_create();
+    batch = leveldb_writebatch_create();
 }
 
 static void close_both(void)
 {
+    ck_assert_uint_eq(n_failed, 0);
+    leveldb_writebatch_destroy(batch);
     stem_close(sub);
     stem_close(db);
     leveldb_close(raw);
@@ -107,27 +120,42 @@ static const char *name_key(int i)
     return key + at + 1;
 }
 
-static void put_raw(int i, const void *data, size_t len)
+static void write_raw(void)
 {
     char *message = NULL;
 
-    name_key(i);
-    leveldb_put(raw, write_options, key, key_len, data, len, &message);
-    ck_assert_ptr_null(message);
+    leveldb_write(raw, write_options, batch, &message);
+    n_failed += message != NULL;
 }
 
 static size_t count_raw_puts(const stem_value *value)
 {
-    size_t len, before;
+    size_t len;
     void *bytes = stem_encode(value, &len);
+    size_t before = n_allocations;
 
-    before = n_allocations;
-    for (int i = 0; i < N; i++)
-        put_raw(i, bytes, len);
+    for (int i = 0; i < N; i++) {
+        name_key(i);
+        leveldb_writebatch_clear(batch);
+        leveldb_writebatch_put(batch, key, key_len, bytes, len);
+        write_raw();
+    }
     size_t count = n_allocations - before;
     stem_free(bytes);
-    ck_assert_uint_ge(count, N); /* LevelDB's calls are seen as well */
     return count;
+}
+
+static size_t count_raw_dels(void)
+{
+    size_t before = n_allocations;
+
+    for (int i = 0; i < N; i++) {
+        name_key(i);
+        leveldb_writebatch_clear(batch);
+        leveldb_writebatch_delete(batch, key, key_len);
+        write_raw();
+    }
+    return n_allocations - before;
 }
 
 static size_t count_puts(stem_value value)
@@ -135,7 +163,16 @@ static size_t count_puts(stem_value value)
     size_t before = n_allocations;
 
     for (int i = 0; i < N; i++)
-        stem_put_value(sub, name_key(i), value);
+        n_failed += stem_put_value(sub, name_key(i), value) != STEM_OK;
+    return n_allocations - before;
+}
+
+static size_t count_dels(void)
+{
+    size_t before = n_allocations;
+
+    for (int i = 0; i < N; i++)
+        n_failed += stem_del(sub, name_key(i)) != STEM_OK;
     return n_allocations - before;
 }
 
@@ -149,6 +186,7 @@ static size_t count_raw_gets(void)
 
         name_key(i);
         leveldb_free(leveldb_get(raw, read_options, key, key_len, &len, &message));
+        n_failed += message != NULL;
     }
     return n_allocations - before;
 }
@@ -157,135 +195,127 @@ static size_t count_raw_gets(void)
 
 static const size_t path_lens[] = {11, 64, 128, 256};
 
-static const stem_value *scalars(size_t *n)
+START_TEST(the_calls_of_the_library_and_of_leveldb_are_counted)
 {
-    static stem_value all[7];
-    const stem_value made[] = {stem_nil(),         stem_bool(true),       stem_int(7),
-                               stem_int(-1000000), stem_uint(UINT64_MAX), stem_float(0.1),
-                               stem_time(1, 1)};
+    stem_value value = stem_int(1);
 
-    memcpy(all, made, sizeof all);
-    *n = sizeof all / sizeof *all;
-    return all;
+    open_both(64);
+    size_t before = n_allocations;
+    stem_db *made = stem_dup(db);
+    size_t by_stem = n_allocations - before;
+    stem_close(made);
+    count_raw_puts(&value);
+    size_t by_leveldb = count_raw_gets();
+    ck_assert_uint_eq(by_stem, 1);
+    ck_assert_uint_ge(by_leveldb, N);
+    close_both();
 }
+END_TEST
 
-START_TEST(a_put_of_a_scalar_allocates_nothing_of_stems_own)
+START_TEST(a_put_of_a_scalar_or_a_short_string_allocates_nothing_of_stems_own)
 {
-    size_t n;
-    const stem_value *values = scalars(&n);
+    const stem_value values[] = {stem_nil(),
+                                 stem_bool(true),
+                                 stem_int(7),
+                                 stem_int(-1000000),
+                                 stem_uint(UINT64_MAX),
+                                 stem_float(0.1),
+                                 stem_time(1, 1),
+                                 stem_str("a short string of some forty characters!")};
 
     open_both(path_lens[_i]);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         size_t ours = count_puts(values[i]), theirs = count_raw_puts(&values[i]);
 
-        ck_assert_msg(ours <= theirs, "%s: %zu allocations, and LevelDB's own %zu",
+        ck_assert_msg(ours <= theirs + SLACK,
+                      "%s: %zu allocations, and LevelDB's own %zu",
                       stem_type_name(values[i].type), ours, theirs);
     }
+    size_t ours = count_dels(), theirs = count_raw_dels();
+    ck_assert_msg(ours <= theirs + SLACK, "del: %zu, and LevelDB's own %zu", ours,
+                  theirs);
     close_both();
 }
 END_TEST
 
-START_TEST(a_put_of_a_short_string_and_a_removal_allocate_nothing_of_stems_own)
+/* Reads each key in one way. */
+enum way { INT, HAS, TYPE, STR, ARRAY };
+
+static size_t count_gets(enum way way)
 {
-    const stem_value value = stem_str("a short string of some forty characters!");
+    size_t before = n_allocations;
 
-    open_both(path_lens[_i]);
-    size_t ours = count_puts(value), theirs = count_raw_puts(&value);
-    ck_assert_msg(ours <= theirs, "put: %zu, and LevelDB's own %zu", ours, theirs);
-    ours = n_allocations;
-    for (int i = 0; i < N; i++)
-        stem_del(sub, name_key(i));
-    ours = n_allocations - ours;
-    theirs = n_allocations;
     for (int i = 0; i < N; i++) {
-        char *message = NULL;
+        const char *name = name_key(i);
+        stem_value value = stem_nil();
+        char *text = NULL;
+        int64_t n;
+        int type, code = STEM_OK;
 
-        name_key(i);
-        leveldb_delete(raw, write_options, key, key_len, &message);
+        if (way == INT)
+            code = stem_get_int(sub, name, &n);
+        else if (way == HAS)
+            code = stem_has(sub, name);
+        else if (way == TYPE)
+            code = stem_type(sub, name, &type);
+        else if (way == STR)
+            code = stem_get_str(sub, name, &text, NULL);
+        else
+            code = stem_get_array(sub, name, STEM_F64, &value);
+        n_failed += code < 0;
+        stem_free(text);
+        stem_value_free(&value);
     }
-    theirs = n_allocations - theirs;
-    ck_assert_msg(ours <= theirs, "del: %zu, and LevelDB's own %zu", ours, theirs);
-    close_both();
+    return n_allocations - before;
 }
-END_TEST
+
+/* What LevelDB allocates for a read includes the one buffer that is handed on. */
+static void assert_reads(enum way way)
+{
+    size_t theirs = count_raw_gets(), ours = count_gets(way);
+
+    ck_assert_msg(ours <= theirs + SLACK,
+                  "way %d: %zu allocations, and LevelDB's own %zu", (int)way, ours,
+                  theirs);
+}
+
+static void put_both(stem_value value)
+{
+    count_puts(value);
+    count_raw_puts(&value);
+}
 
 START_TEST(a_read_allocates_nothing_beyond_the_buffer_that_leveldb_returns)
 {
     static double numbers[1000];
-    int64_t n;
-    char *text;
-    stem_value value;
 
     open_both(path_lens[_i]);
-    count_puts(stem_int(1234567));
-    value = stem_int(1234567);
-    count_raw_puts(&value);
-    size_t theirs = count_raw_gets(), before = n_allocations;
-    for (int i = 0; i < N; i++)
-        stem_get_int(sub, name_key(i), &n);
-    ck_assert_uint_le(n_allocations - before, theirs);
-    before = n_allocations;
-    for (int i = 0; i < N; i++)
-        stem_has(sub, name_key(i));
-    ck_assert_uint_le(n_allocations - before, theirs);
-
-    value = stem_str("some text");
-    count_puts(value);
-    count_raw_puts(&value);
-    theirs = count_raw_gets();
-    before = n_allocations;
-    for (int i = 0; i < N; i++) {
-        stem_get_str(sub, name_key(i), &text, NULL);
-        stem_free(text);
-    }
-    ck_assert_uint_le(n_allocations - before, theirs);
-
-    value = stem_vec(numbers, 1000);
-    count_puts(value);
-    count_raw_puts(&value);
-    assert_ok(stem_compact(db));
-    leveldb_compact_range(raw, NULL, 0, NULL, 0);
-    for (int round = 0; round < 2; round++) { /* the first fills the block cache */
-        theirs = count_raw_gets();
-        before = n_allocations;
-        for (int i = 0; i < N; i++) {
-            stem_get_array(sub, name_key(i), STEM_F64, &value);
-            stem_value_free(&value);
-        }
-    }
-    ck_assert_uint_le(n_allocations - before, theirs);
-    close_both();
-}
-END_TEST
-
-START_TEST(an_absent_key_costs_no_allocation_of_stems_own)
-{
-    int64_t n;
-
-    open_both(path_lens[_i]);
-    size_t theirs = count_raw_gets(), before = n_allocations;
-    for (int i = 0; i < N; i++)
-        stem_get_int(sub, name_key(i), &n);
-    ck_assert_uint_le(n_allocations - before, theirs);
+    assert_reads(INT); /* absent */
+    put_both(stem_int(1234567));
+    assert_reads(INT);
+    assert_reads(HAS);
+    assert_reads(TYPE);
+    put_both(stem_str("some text"));
+    assert_reads(STR);
+    put_both(stem_vec(numbers, 10));
+    assert_reads(ARRAY);
+    put_both(stem_vec(numbers, 100));
+    assert_reads(ARRAY);
     close_both();
 }
 END_TEST
 
 START_TEST(a_derived_handle_is_one_allocation)
 {
-    stem_db *made;
-
     open_both(64);
     size_t before = n_allocations;
     for (int i = 0; i < N; i++) {
-        made = stem_sub(sub, "a", "b");
-        stem_close(made);
-        made = stem_dup(sub);
-        stem_close(made);
-        made = stem_read_only(sub);
-        stem_close(made);
+        n_failed += stem_close(stem_sub(sub, "a", "b")) != STEM_OK;
+        n_failed += stem_close(stem_dup(sub)) != STEM_OK;
+        n_failed += stem_close(stem_read_only(sub)) != STEM_OK;
     }
-    ck_assert_uint_eq(n_allocations - before, 3 * N);
+    size_t count = n_allocations - before;
+    ck_assert_uint_eq(count, 3 * N);
     close_both();
 }
 END_TEST
@@ -331,12 +361,11 @@ int main(void)
     TCase *tcase = add_case(suite, "allocations", 60);
     const int n = sizeof path_lens / sizeof *path_lens;
 
-    tcase_add_loop_test(tcase, a_put_of_a_scalar_allocates_nothing_of_stems_own, 0, n);
+    tcase_add_test(tcase, the_calls_of_the_library_and_of_leveldb_are_counted);
     tcase_add_loop_test(
-        tcase, a_put_of_a_short_string_and_a_removal_allocate_nothing_of_stems_own, 0, n);
+        tcase, a_put_of_a_scalar_or_a_short_string_allocates_nothing_of_stems_own, 0, n);
     tcase_add_loop_test(
         tcase, a_read_allocates_nothing_beyond_the_buffer_that_leveldb_returns, 0, n);
-    tcase_add_loop_test(tcase, an_absent_key_costs_no_allocation_of_stems_own, 0, n);
     tcase_add_test(tcase, a_derived_handle_is_one_allocation);
     tcase_add_test(tcase, a_step_of_a_walk_over_scalars_allocates_nothing_of_stems_own);
     return run_suite(suite);

@@ -88,7 +88,7 @@ int stem_del(stem_db *db, const char *key)
 /* ---- Reading ---------------------------------------------------------------------- */
 
 /* The stored bytes of a key, owned by the caller. */
-static int read_key(const stem_db *db, const char *key, stem_read *read)
+static inline int read_key(const stem_db *db, const char *key, stem_read *read)
 {
     stem_key stored;
 
@@ -102,7 +102,8 @@ static int read_key(const stem_db *db, const char *key, stem_read *read)
 }
 
 /* What every read begins with. */
-static int begin(const stem_db *db, const char *key, const void *out, stem_read *read)
+static inline int begin(const stem_db *db, const char *key, const void *out,
+                        stem_read *read)
 {
     int code = stem_db_check(db, "get");
 
@@ -114,7 +115,7 @@ static int begin(const stem_db *db, const char *key, const void *out, stem_read 
 }
 
 /* What every read that found something ends with. */
-static int end(const stem_db *db, const char *key, int code)
+static inline int end(const stem_db *db, const char *key, int code)
 {
     return code >= 0 ? code : stem_db_fail(db, code, "get", key);
 }
@@ -277,11 +278,13 @@ int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out)
     code = stem_value_adopt(read.data, read.len, &stored);
     if (code != STEM_OK)
         return end(db, key, code);
+    if (stored.type == STEM_ARRAY &&
+        (dtype == STEM_ANY || dtype == stored.as.array.dtype)) {
+        *out = stored; /* owned, where stem_as_array would borrow */
+        return STEM_OK;
+    }
     code = stem_as_array(&stored, dtype, &array);
-    if (code == STEM_OK && stored.type == STEM_ARRAY)
-        array = stored; /* what it would borrow, owned */
-    else
-        stem_value_free(&stored);
+    stem_value_free(&stored);
     if (code == STEM_OK)
         *out = array;
     return end(db, key, code);

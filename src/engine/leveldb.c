@@ -17,24 +17,32 @@ static const size_t max_commit_bytes = (size_t)1 << 31;
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-/* Reads keys with these options; the gate is held. */
+/* Reads a key with these options; the gate is held. */
+static inline int read_one(leveldb_engine *engine, const leveldb_readoptions_t *options,
+                           stem_slice key, stem_read *read)
+{
+    char *message = NULL;
+
+    read->data =
+        leveldb_get(engine->db, options, key.data, key.len, &read->len, &message);
+    return message ? stem_leveldb_fail_near(engine, message, key) : STEM_OK;
+}
+
 static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *options,
                      const stem_slice *keys, size_t n, stem_read *reads)
 {
-    for (size_t i = 0; i < n; i++) {
-        char *message = NULL;
+    int code = STEM_OK;
+    size_t done = 0;
 
-        reads[i].data = leveldb_get(engine->db, options, keys[i].data, keys[i].len,
-                                    &reads[i].len, &message);
-        if (message) {
-            const size_t failed = i;
-
-            while (i-- > 0)
-                leveldb_free(reads[i].data);
-            return stem_leveldb_fail_near(engine, message, keys[failed]);
-        }
+    while (done < n && code == STEM_OK) {
+        code = read_one(engine, options, keys[done], &reads[done]);
+        if (code == STEM_OK)
+            done++;
     }
-    return STEM_OK;
+    if (code != STEM_OK)
+        while (done-- > 0)
+            leveldb_free(reads[done].data);
+    return code;
 }
 
 /* Several keys from the newest state are read through a snapshot of LevelDB's. */
@@ -64,10 +72,12 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     int code = stem_leveldb_enter(engine);
     if (code != STEM_OK)
         return code;
-    if (n > 1 && !snapshot)
-        code = read_together(engine, keys, n, reads);
-    else
+    if (n == 1)
+        code = read_one(engine, options, *keys, reads);
+    else if (snapshot)
         code = read_each(engine, options, keys, n, reads);
+    else
+        code = read_together(engine, keys, n, reads);
     stem_leveldb_leave(engine);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         reads[i].stamp = stamp;

@@ -66,7 +66,12 @@ int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key
 
 /* Before and after every use of `db` by a reader: holds the gate. While `db` is NULL entering
  * tries to open it again, and fails if that does. leveldb_repair.c */
-int stem_leveldb_enter(leveldb_engine *engine);
+int stem_leveldb_enter_closed(leveldb_engine *engine);
+static inline int stem_leveldb_enter(leveldb_engine *engine)
+{
+    pthread_rwlock_rdlock(&engine->gate);
+    return engine->db ? STEM_OK : stem_leveldb_enter_closed(engine);
+}
 static inline void stem_leveldb_leave(leveldb_engine *engine)
 {
     pthread_rwlock_unlock(&engine->gate);

@@ -125,11 +125,8 @@ int stem_leveldb_repair(leveldb_engine *engine)
     return code;
 }
 
-int stem_leveldb_enter(leveldb_engine *engine)
+int stem_leveldb_enter_closed(leveldb_engine *engine)
 {
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db)
-        return STEM_OK;
     pthread_rwlock_unlock(&engine->gate);
 
     /* Who holds it is mending already, or is this thread, judging an expectation. */

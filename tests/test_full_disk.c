@@ -463,8 +463,8 @@ START_TEST(a_moment_without_descriptors_passes)
         int taken[HOARD], n = 0, refused = 0;
 
         limit_descriptors(HOARD);
-        for (int i = 0; i < 1200 && refused < 4; i++) {
-            if (i % 10 == 0)
+        for (int i = 0; i < (left == 0 ? 8000 : 1200) && refused < 4; i++) {
+            if (left == 0 || i % 10 == 0)
                 hoard(taken, &n, left);
             refused += !put_next(book, db);
             must_hold(book, db, book->n_keys * 7 / 11);

@@ -90,14 +90,17 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 static int leveldb_engine_compact(stem_engine *base, const stem_engine_range *range)
 {
     leveldb_engine *engine = leveldb_of(base);
+    stem_directory_usage before;
 
-    int code = stem_leveldb_enter(engine);
+    int code = stem_directory_measure(engine->dir, &before);
+    if (code == STEM_OK)
+        code = stem_leveldb_enter(engine);
     if (code != STEM_OK)
         return code;
     leveldb_compact_range(engine->db, range->start.data, range->start.len,
                           range->end.len ? range->end.data : NULL, range->end.len);
     stem_leveldb_leave(engine);
-    return stem_leveldb_check_writable(engine);
+    return stem_leveldb_check_compaction(engine, before.newest_log);
 }
 
 static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *range,
@@ -239,31 +242,65 @@ static void make_options(leveldb_engine *engine, const stem_options *options)
     engine->write_options = leveldb_writeoptions_create();
 }
 
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+/* Where LevelDB cannot start its thread a C++ exception ends the process: so it is tried
+ * first. */
+static int check_threads(void)
+{
+    pthread_t thread;
+    int cause = pthread_create(&thread, NULL, do_nothing, NULL);
+
+    if (cause != 0)
+        return stem_fail(STEM_EIO, "cannot start a thread: %s", strerror(cause));
+    pthread_join(thread, NULL);
+    return STEM_OK;
+}
+
+/* Opens `db`; the first time it makes LevelDB start its thread. */
+static int start(leveldb_engine *engine, bool is_first)
+{
+    char *message = NULL;
+
+    int code = is_first ? check_threads() : STEM_OK;
+    if (code != STEM_OK)
+        return code;
+    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
+    engine->db =
+        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
+    if (message)
+        return stem_leveldb_fail(engine, message);
+    engine->is_new = false;
+    if (is_first)
+        stem_leveldb_renew_log(engine);
+    return STEM_OK;
+}
+
 int stem_leveldb_start(leveldb_engine *engine)
 {
     /* One background thread serves all of LevelDB in a process; it starts with the first
      * compaction, and would otherwise take the signal mask of whoever causes that. */
     static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-    static bool is_started;
-    char *message = NULL;
+    static atomic_bool is_started;
     sigset_t all, before;
+    int code;
 
-    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    engine->db =
-        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
-    pthread_mutex_lock(&start_lock);
-    if (engine->db && !is_started) {
-        stem_leveldb_renew_log(engine);
-        is_started = true;
+    if (atomic_load(&is_started)) {
+        code = start(engine, false);
+    } else {
+        pthread_mutex_lock(&start_lock);
+        code = start(engine, !atomic_load(&is_started));
+        if (code == STEM_OK)
+            atomic_store(&is_started, true);
+        pthread_mutex_unlock(&start_lock);
     }
-    pthread_mutex_unlock(&start_lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (message)
-        return stem_leveldb_fail(engine, message);
-    engine->is_new = false;
-    return STEM_OK;
+    return code;
 }
 
 static void free_engine(leveldb_engine *engine)

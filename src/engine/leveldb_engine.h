@@ -90,8 +90,9 @@ int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */
 int stem_leveldb_repair(leveldb_engine *engine);
-/* STEM_OK unless LevelDB refuses writes, which a compaction that fails does not tell. */
-int stem_leveldb_check_writable(leveldb_engine *engine);
+/* Whether a compaction has worked, which LevelDB does not tell: it begins with a log newer
+ * than the one there was, and fails by refusing writes from then on. */
+int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log);
 /* Lets LevelDB begin a new log and waits until the old one has become a table: compacts the
  * range of one key that nobody has, which does this first. */
 void stem_leveldb_renew_log(leveldb_engine *engine);

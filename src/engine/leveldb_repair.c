@@ -34,35 +34,18 @@ static char *write_nothing(leveldb_engine *engine)
     return message;
 }
 
-/* Whether LevelDB took a new log and accepts writes: compacting reports neither. */
-static bool has_renewed(leveldb_engine *engine, uint64_t old_log)
+/* Whether LevelDB has taken a new log and accepts writes: compacting reports neither. The
+ * message of a refusal in `*message`, NULL when it has only stayed with the old log. */
+static bool has_renewed(leveldb_engine *engine, uint64_t old_log, char **message)
 {
     stem_directory_usage usage;
 
+    *message = NULL;
     if (stem_directory_measure(engine->dir, &usage) != STEM_OK ||
         usage.newest_log <= old_log)
         return false;
-    char *message = write_nothing(engine);
-    leveldb_free(message);
-    return message == NULL;
-}
-
-int stem_leveldb_check_writable(leveldb_engine *engine)
-{
-    int code = STEM_OK;
-
-    pthread_mutex_lock(&engine->write_lock);
-    if (engine->must_repair) {
-        code = stem_leveldb_repair(engine);
-    } else {
-        char *message = write_nothing(engine);
-
-        engine->must_repair = message != NULL;
-        if (message)
-            code = stem_leveldb_fail(engine, message);
-    }
-    pthread_mutex_unlock(&engine->write_lock);
-    return code;
+    *message = write_nothing(engine);
+    return *message == NULL;
 }
 
 static int reopen(leveldb_engine *engine)
@@ -89,6 +72,7 @@ static int reopen(leveldb_engine *engine)
 static int repair(leveldb_engine *engine)
 {
     stem_directory_usage usage;
+    char *message;
 
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
@@ -103,7 +87,8 @@ static int repair(leveldb_engine *engine)
     bool is_whole = false;
     if (engine->db) {
         stem_leveldb_renew_log(engine);
-        is_whole = has_renewed(engine, usage.newest_log);
+        is_whole = has_renewed(engine, usage.newest_log, &message);
+        leveldb_free(message);
     }
     if (!is_whole)
         code = reopen(engine);
@@ -122,6 +107,25 @@ int stem_leveldb_repair(leveldb_engine *engine)
     int code = repair(engine);
     if (code == STEM_OK)
         stem_failure_restore(&last);
+    return code;
+}
+
+int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log)
+{
+    int code = STEM_OK;
+    char *message;
+
+    pthread_mutex_lock(&engine->write_lock);
+    if (engine->must_repair) {
+        code = stem_leveldb_repair(engine);
+    } else if (!has_renewed(engine, old_log, &message)) {
+        engine->must_repair = true;
+        code = message ? stem_leveldb_fail(engine, message)
+                       : stem_directory_probe(engine->dir, ROOM_TO_SPARE);
+        if (code == STEM_OK)
+            code = stem_fail(STEM_EIO, "LevelDB began no new log");
+    }
+    pthread_mutex_unlock(&engine->write_lock);
     return code;
 }
 

@@ -11,7 +11,7 @@ dir=${1:-${TMPDIR:-/tmp}}
 count() {
     # What libtool has built in place may be a script; this finds the program behind it.
     ./libtool --mode=execute valgrind --tool=callgrind --toggle-collect=measured --callgrind-out-file=/dev/null \
-        "$program" "$1" "$2" "$dir" 2>&1 |
+        "$program" "$1:$2" "$dir" 2>&1 |
         awk '/^operations/ { n = $2 } / Collected *:/ { sum = $NF }
             END { if (n == 0 || sum == 0) exit 1; printf "%.0f\n", sum / n }'
 }

@@ -154,4 +154,5 @@ void workload_array(const workload *load, size_t number, double elements[ARRAY_E
         quarters += (int)(random % 3) - 1;
         elements[i] = load->has_dense_arrays ? (double)(random >> 11) : quarters / 4.0;
     }
+    elements[0] = elements[ARRAY_ELEMENTS - 1] = (double)number;
 }

@@ -46,7 +46,8 @@ void workload_free(workload *load);
 
 /* Fills the array of that number: with a temperature in quarters of a degree, which Snappy
  * compresses, or with doubles of which every bit is used, which it cannot. LevelDB keeps
- * compressed blocks in its cache; others it reads and checks anew each time. */
+ * compressed blocks in its cache; others it reads and checks anew each time. The first and
+ * the last element are the array's number. */
 void workload_array(const workload *load, size_t number, double elements[ARRAY_ELEMENTS]);
 
 #endif

@@ -96,7 +96,8 @@ typedef struct stem_engine_ops {
      * call fails alike. */
     int (*iter_next)(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
     /* Lets the next step arrive at the first entry at or after `key`, in reverse at or
-     * before it, and within the range in either case. */
+     * before it, and within the range in either case; an empty key goes back to the start
+     * of the walk. */
     int (*iter_seek)(stem_engine_iter *iter, stem_slice key);
     void (*iter_close)(stem_engine_iter *iter);
 

@@ -86,6 +86,8 @@ static int step(stem_engine_iter *iter, bool reverse, int expected)
         return expected;
     }
     assert_ok(code);
+    ck_assert_int_eq(key.data[key.len], 0);
+    ck_assert_int_eq(value.data[value.len], 0); /* all are short */
     ck_assert_int_eq(compare(key, keys[expected]), 0);
     ck_assert_int_eq(compare(value, keys[N_KEYS - 1 - expected]), 0);
     return expected + (reverse ? -1 : 1);

@@ -472,8 +472,12 @@ const char *stem_iter_key(const stem_iter *iter)
 
 const char *const *stem_iter_path(stem_iter *iter, size_t *n)
 {
-    if (!iter || !iter->has_entry || !n)
+    if (!iter || !iter->has_entry)
         return NULL;
+    if (!n) {
+        stem_fail(STEM_EINVAL, "path: the place for the number of names is NULL");
+        return NULL;
+    }
     size_t count = 1;
     for (size_t i = 0; i < iter->key_len; i++)
         count += iter->key[i] == '\0';

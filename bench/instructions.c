@@ -54,37 +54,48 @@ static const struct {
     {"walk", put, walk, walk, ENTRIES, 1},
     {"deep", NULL, NULL, put, ENTRIES, LEVELS_MAX},
 };
+enum { KINDS = sizeof kinds / sizeof *kinds };
 
-/* The function whose instructions callgrind counts; it must be there by this name. */
-__attribute__((noinline)) void measured(work *do_work, const side *which, side_db *db);
+static volatile bool is_measured;
+
+/* The function whose instructions callgrind counts, by this name. That it does something after
+ * the call keeps the compiler from jumping out of it instead of calling. */
+__attribute__((noinline, noclone, visibility("default"))) void
+measured(work *do_work, const side *which, side_db *db);
 
 void measured(work *do_work, const side *which, side_db *db)
 {
     do_work(which, db);
+    is_measured = true;
 }
 
-static const side *find_side(const char *name)
+/* SIDE:KIND, such as stem:put. */
+static bool parse_work(const char *text, const side **which, size_t *kind)
 {
-    const side *const sides[] = {&side_stem, &side_raw, &side_glued};
+    static const side *const sides[] = {&side_stem, &side_raw, &side_glued};
+    const char *colon = strchr(text, ':');
+    const size_t len = colon ? (size_t)(colon - text) : 0;
 
+    *which = NULL;
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
-        if (strcmp(sides[i]->name, name) == 0)
-            return sides[i];
-    return NULL;
+        if (strlen(sides[i]->name) == len && strncmp(sides[i]->name, text, len) == 0)
+            *which = sides[i];
+    for (*kind = 0; *which && *kind < KINDS; ++*kind)
+        if (strcmp(kinds[*kind].name, colon + 1) == 0)
+            return true;
+    return false;
 }
 
 int main(int argc, char **argv)
 {
-    const side *which = argc == 4 ? find_side(argv[1]) : NULL;
-    size_t kind = 0, kinds_n = sizeof kinds / sizeof *kinds;
+    const side *which;
+    size_t kind;
 
-    while (which && kind < kinds_n && strcmp(kinds[kind].name, argv[2]) != 0)
-        kind++;
-    if (!which || kind == kinds_n)
-        bench_die("usage: instructions stem|raw|glued put|get|array|walk|deep DIRECTORY");
+    if (argc != 3 || !parse_work(argv[1], &which, &kind))
+        bench_die("usage: instructions stem|raw|glued:put|get|array|walk|deep DIRECTORY");
 
     workload *load = workload_make(ENTRIES, kinds[kind].levels);
-    char *path = bench_directory(argv[3]);
+    char *path = bench_directory(argv[2]);
     side_db *db = which->open(path, &side_options, load);
 
     if (kinds[kind].prepare) {

@@ -5,8 +5,9 @@
  * It checks its input, its keys' lengths and every message, packs into one buffer that is
  * used again, unpacks with the one object that is used again, and wants the whole value to be
  * one object of the right type. Strings are handed out as Stem does, owned and ended by a
- * NUL. An array is a bin of the elements' bytes, the cheapest form that msgpack-c has; where
- * its elements begin depends on the head, so they are copied to be aligned.
+ * NUL. An array is a list of its element type, its length and a bin of the elements' bytes,
+ * the cheapest form of msgpack-c's that tells doubles from other numbers. Where the elements
+ * begin depends on the heads before them, so they are copied to be aligned.
  */
 #include <msgpack.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include "side.h"
 
 enum { GLUED_KEY_MAX = 512, GLUED_NAME_MAX = 256 };
+/* An array's element type, length and bytes. */
+enum { ARRAY_MEMBERS = 3, TYPE_F64 = 1 };
 
 struct side_db {
     plain_leveldb plain;
@@ -96,7 +99,10 @@ static bool put_array(side_db *db, const char *name, const double *elements, siz
     size_t len = n * sizeof *elements;
 
     msgpack_sbuffer_clear(&db->buffer);
-    return msgpack_pack_bin(&db->packer, len) == 0 &&
+    return msgpack_pack_array(&db->packer, ARRAY_MEMBERS) == 0 &&
+           msgpack_pack_int(&db->packer, TYPE_F64) == 0 &&
+           msgpack_pack_uint64(&db->packer, n) == 0 &&
+           msgpack_pack_bin(&db->packer, len) == 0 &&
            msgpack_pack_bin_body(&db->packer, elements, len) == 0 && put_packed(db, name);
 }
 
@@ -117,7 +123,7 @@ static void put_arrays(side_db *db, size_t n)
     double elements[ARRAY_ELEMENTS];
 
     for (size_t i = 0; i < n; i++) {
-        workload_array(i, elements);
+        workload_array(db->load, i, elements);
         if (!put_array(db, db->load->entries[i].name, elements, ARRAY_ELEMENTS))
             bench_die("glued: a put failed");
     }
@@ -196,19 +202,34 @@ static char *get_str(side_db *db, const char *name, size_t *len)
     return text;
 }
 
+/* The bytes of an array of doubles, and how many there are; NULL if it is none. */
+static const char *read_array(const msgpack_object *object, size_t *n)
+{
+    const msgpack_object *members = object->via.array.ptr;
+
+    if (object->type != MSGPACK_OBJECT_ARRAY || object->via.array.size != ARRAY_MEMBERS ||
+        members[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+        members[0].via.u64 != TYPE_F64 ||
+        members[1].type != MSGPACK_OBJECT_POSITIVE_INTEGER ||
+        members[2].type != MSGPACK_OBJECT_BIN ||
+        members[2].via.bin.size % sizeof(double) != 0 ||
+        members[2].via.bin.size / sizeof(double) != members[1].via.u64)
+        return NULL;
+    *n = members[1].via.u64;
+    return members[2].via.bin.ptr;
+}
+
 static double *get_array(side_db *db, const char *name, size_t *n)
 {
     char *bytes;
     double *elements = NULL;
     const msgpack_object *object = get_object(db, name, &bytes);
+    const char *found = object ? read_array(object, n) : NULL;
 
-    if (object && object->type == MSGPACK_OBJECT_BIN && object->via.bin.size > 0 &&
-        object->via.bin.size % sizeof *elements == 0) {
-        elements = malloc(object->via.bin.size);
-        if (elements) {
-            memcpy(elements, object->via.bin.ptr, object->via.bin.size);
-            *n = object->via.bin.size / sizeof *elements;
-        }
+    if (found) {
+        elements = malloc(*n > 0 ? *n * sizeof *elements : 1);
+        if (elements)
+            memcpy(elements, found, *n * sizeof *elements);
     }
     leveldb_free(bytes);
     return elements;
@@ -237,19 +258,15 @@ static void get(side_db *db, size_t first, size_t end)
 
 static void get_arrays(side_db *db, size_t n)
 {
-    double sum = 0;
-
     for (size_t i = 0; i < n; i++) {
         size_t count;
         double *elements = get_array(db, db->load->entries[i].name, &count);
 
-        if (!elements)
-            bench_die("glued: an array is gone");
-        sum += elements[0] + elements[count - 1];
+        if (!elements || count != ARRAY_ELEMENTS || elements[0] != (double)i ||
+            elements[ARRAY_ELEMENTS - 1] != (double)i)
+            bench_die("glued: another array came back");
         free(elements);
     }
-    if (!(sum > 0))
-        bench_die("glued: other arrays came back");
 }
 
 /* ---- Walking ---------------------------------------------------------------------- */

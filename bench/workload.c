@@ -143,8 +143,16 @@ void workload_free(workload *load)
     stem_free(load);
 }
 
-void workload_array(size_t number, double elements[ARRAY_ELEMENTS])
+void workload_array(const workload *load, size_t number, double elements[ARRAY_ELEMENTS])
 {
-    for (size_t i = 0; i < ARRAY_ELEMENTS; i++)
-        elements[i] = (double)(mix(number * ARRAY_ELEMENTS + i) >> 11) / 4096.0;
+    uint64_t seed = mix(number);
+    int quarters = 80;
+
+    for (size_t i = 0; i < ARRAY_ELEMENTS; i++) {
+        uint64_t random = mix(seed + i);
+
+        quarters += (int)(random % 3) - 1;
+        elements[i] = load->has_dense_arrays ? (double)(random >> 11) : quarters / 4.0;
+    }
+    elements[0] = elements[ARRAY_ELEMENTS - 1] = (double)number;
 }

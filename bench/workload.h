@@ -1,6 +1,7 @@
 /*
  * What is written and read: entries with random names of 8 to 40 bytes whose values are, in
- * turn, an integer and a short string; and arrays of 1,000 f64. The same at every run.
+ * turn, an integer and a short string; and arrays of 1,000 f64, of two kinds. The same at
+ * every run.
  */
 #ifndef STEM_BENCH_WORKLOAD_H
 #define STEM_BENCH_WORKLOAD_H
@@ -33,6 +34,8 @@ typedef struct workload {
     char prefix[128];
     size_t prefix_len;
 
+    bool has_dense_arrays;
+
     uint64_t integer_sum, text_bytes, stored_bytes; /* of all, for checks */
     char *blocks[4];                                /* to free */
 } workload;
@@ -41,7 +44,10 @@ typedef struct workload {
 workload *workload_make(size_t n, size_t levels);
 void workload_free(workload *load);
 
-/* Fills the array of that number. */
-void workload_array(size_t number, double elements[ARRAY_ELEMENTS]);
+/* Fills the array of that number: with a temperature in quarters of a degree, which Snappy
+ * compresses, or with doubles of which every bit is used, which it cannot. LevelDB keeps
+ * compressed blocks in its cache; others it reads and checks anew each time. The first and
+ * the last element are the array's number. */
+void workload_array(const workload *load, size_t number, double elements[ARRAY_ELEMENTS]);
 
 #endif

@@ -666,7 +666,8 @@ typedef struct stem_size_info {
 } stem_size_info;
 STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
-/* Compacts what lies below the handle: space of deleted and replaced values returns. */
+/* Compacts what lies below the handle: space of deleted and replaced values returns.
+ * STEM_EREADONLY through a handle that only reads. */
 STEM_API int stem_compact(stem_db *db);
 
 /* Makes everything committed before the call survive a crash of the machine, whatever

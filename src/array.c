@@ -64,10 +64,7 @@ bool stem_shape_count(const void *shape, int ndim, uint64_t *count)
             *count = 0;
             return true;
         }
-        if (product > UINT64_MAX / extent)
-            overflows = true;
-        else
-            product *= extent;
+        overflows |= __builtin_mul_overflow(product, extent, &product);
     }
     *count = product;
     return !overflows;
@@ -157,6 +154,7 @@ const char *stem_array_decode(const unsigned char *payload, size_t len,
                               stem_array_view *array)
 {
     size_t header;
+    size_t data_size;
     uint64_t count;
     int dtype;
     int ndim;
@@ -173,8 +171,8 @@ const char *stem_array_decode(const unsigned char *payload, size_t len,
     if (len < header)
         return "an array is cut short";
     if (!stem_shape_count(payload + FIXED_LEN, ndim, &count) ||
-        count > (len - header) / dtypes[dtype].size ||
-        (size_t)count * dtypes[dtype].size != len - header)
+        __builtin_mul_overflow(count, dtypes[dtype].size, &data_size) ||
+        data_size != len - header)
         return "an array has another size than its shape";
     for (size_t i = FIXED_LEN + 8 * (size_t)ndim; i < header; i++) {
         if (payload[i] != 0)

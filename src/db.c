@@ -14,15 +14,13 @@
 
 /* ---- Failing ---------------------------------------------------------------------- */
 
-int stem_db_check(const stem_db *db, const char *operation)
+int stem_db_refuse(const stem_db *db, const char *operation)
 {
     if (!db)
         return stem_fail(STEM_EINVAL, "%s: the handle is NULL", operation);
-    if (stem_engine_is_inherited(db->engine))
-        return stem_fail(STEM_EFORK,
-                         "%s: the handle was opened before fork(); it stays the parent's",
-                         operation);
-    return STEM_OK;
+    return stem_fail(STEM_EFORK,
+                     "%s: the handle was opened before fork(); it stays the parent's",
+                     operation);
 }
 
 int stem_db_fail_below(const stem_db *db, int code, const char *operation,

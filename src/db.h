@@ -22,9 +22,15 @@ struct stem_db {
     char prefix[]; /* each component with a NUL behind it */
 };
 
-/* Checks that a handle can be used here: STEM_EINVAL for NULL, STEM_EFORK for an inherited
- * one. */
-int stem_db_check(const stem_db *db, const char *operation);
+/* The failure of using NULL, STEM_EINVAL, or an inherited handle, STEM_EFORK. */
+int stem_db_refuse(const stem_db *db, const char *operation);
+
+/* Checks that a handle can be used here. */
+static inline int stem_db_check(const stem_db *db, const char *operation)
+{
+    return db && !stem_engine_is_inherited(db->engine) ? STEM_OK
+                                                       : stem_db_refuse(db, operation);
+}
 
 /* Says "operation path: cause" of the last failure and returns its code; `key` may be NULL. */
 int stem_db_fail(const stem_db *db, int code, const char *operation, const char *key);

@@ -100,7 +100,8 @@ int stem_value_adopt(char *buffer, size_t len, stem_value *out)
     stem_value value;
     int code;
 
-    if (!stem_read_common((unsigned char *)buffer, len, &value)) {
+    if (!stem_read_common((unsigned char *)buffer, len, &value) &&
+        !stem_read_plain_array((unsigned char *)buffer, len, &value)) {
         code = read_value((unsigned char *)buffer, end, true, &value, &end);
         if (code != STEM_OK) {
             free(buffer);

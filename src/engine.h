@@ -78,6 +78,8 @@ typedef struct stem_engine_range {
     stem_slice end;
 } stem_engine_range;
 
+enum { STEM_SHORT_VALUE = 256 };
+
 typedef struct stem_engine_ops {
     const char *name;
 
@@ -98,11 +100,14 @@ typedef struct stem_engine_ops {
     int (*iter_open)(stem_engine *engine, const stem_engine_snapshot *snapshot,
                      const stem_engine_range *range, bool reverse,
                      stem_engine_iter **iter);
-    /* The next entry, borrowed until the next call on the iterator; `value` may be NULL.
-     * STEM_NOTFOUND at the end. After a failure every call fails alike. */
+    /* The next entry, borrowed until the next call on the iterator; `value` may be NULL. A
+     * NUL lies behind the key, and behind a value of at most STEM_SHORT_VALUE bytes, so
+     * that they can be lent as C strings. STEM_NOTFOUND at the end. After a failure every
+     * call fails alike. */
     int (*iter_next)(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
     /* Lets the next step arrive at the first entry at or after `key`, in reverse at or
-     * before it, and within the range in either case. */
+     * before it, and within the range in either case; an empty key goes back to the start
+     * of the walk. */
     int (*iter_seek)(stem_engine_iter *iter, stem_slice key);
     void (*iter_close)(stem_engine_iter *iter);
 

@@ -3,37 +3,43 @@
  *
  * The engine gives stored keys; here they lose the handle's prefix, values are decoded, and
  * whole sub-databases are stepped over with one seek where only one level is wanted. An entry
- * that cannot be decoded ends the walk: nothing doubtful is handed out.
+ * that cannot be decoded ends the walk: nothing doubtful is handed out. What the engine lends
+ * is lent on where it can be: a walk copies long strings and arrays that are not aligned.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "db.h"
 #include "error.h"
+#include "msgpack_bytes.h"
 #include "path.h"
 #include "value.h"
 
-enum { KEY_INLINE = 256 };
+enum { KEPT_INLINE = 256 };
 
 struct stem_iter {
     stem_db *place; /* a handle of its own: engine, snapshot and prefix */
     stem_engine_iter *entries;
     const stem_engine_ops *ops;
     bool is_reverse, keys_only, shallow, names_only;
-    uint64_t limit, given; /* a limit of 0 is none */
-    int code;              /* the first failure */
+    uint64_t left; /* entries that the limit leaves to be given */
+    int code;      /* the first failure */
 
     /* The entry stepped to. */
     bool has_entry;
-    int kind;        /* STEM_HAS_VALUE, STEM_HAS_CHILDREN */
-    char *key;       /* the path below the handle, with a NUL behind it */
-    size_t key_len;  /* without that NUL */
-    size_t key_room; /* of `key`, which is `key_inline` until it must be larger */
+    int kind; /* STEM_HAS_VALUE, STEM_HAS_CHILDREN */
+    const char
+        *key; /* the path below the handle, a NUL behind it; the engine's, or `kept` */
+    size_t key_len; /* without that NUL */
     stem_value value;
-    char *held; /* the bytes of a value that must outlive the engine's step, or NULL */
-    size_t held_room;
     const char **names; /* filled on demand by stem_iter_path */
     size_t names_room;
+
+    /* Copies of what must outlive the engine's step. */
+    char *kept; /* a key; `kept_inline` until it must be larger */
+    size_t kept_room;
+    char *held; /* the bytes of a value, or NULL */
+    size_t held_room;
 
     /* Looked at already, to be given by the next step; lent by the engine. */
     bool has_ahead;
@@ -41,7 +47,7 @@ struct stem_iter {
     /* A name to pass over when it is met exactly: see seek_names. */
     char *passed;
 
-    char key_inline[KEY_INLINE];
+    char kept_inline[KEPT_INLINE];
 };
 
 /* ---- Opening and closing ---------------------------------------------------------- */
@@ -52,8 +58,8 @@ static void free_iter(stem_iter *iter)
         iter->ops->iter_close(iter->entries);
     stem_close(iter->place);
     stem_value_free(&iter->value);
-    if (iter->key != iter->key_inline)
-        free(iter->key);
+    if (iter->kept != iter->kept_inline)
+        free(iter->kept);
     free(iter->held);
     free(iter->names);
     free(iter->passed);
@@ -82,14 +88,16 @@ static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_onl
         return NULL;
     }
     iter->ops = db->engine->ops;
-    iter->key = iter->key_inline;
-    iter->key_room = sizeof iter->key_inline;
+    iter->kept = iter->kept_inline;
+    iter->kept_room = sizeof iter->kept_inline;
+    iter->left = UINT64_MAX;
     iter->names_only = names_only;
     if (range) {
         iter->is_reverse = range->reverse;
         iter->keys_only = range->keys_only;
         iter->shallow = range->shallow;
-        iter->limit = range->limit;
+        if (range->limit != 0)
+            iter->left = range->limit;
     }
     code = iter->ops->iter_open(db->engine, stem_db_snapshot(db), &span.range,
                                 iter->is_reverse, &iter->entries);
@@ -127,17 +135,21 @@ int stem_iter_close(stem_iter *iter)
 static bool stop(stem_iter *iter, int code)
 {
     iter->has_entry = false;
-    if (code < 0 && iter->code == STEM_OK) {
-        const char *last = iter->key_len > 0 ? iter->key : NULL;
-
-        iter->code =
-            stem_db_fail(iter->place, code, last ? "iterate after" : "iterate", last);
-    }
+    if (code < 0 && iter->code == STEM_OK)
+        iter->code = stem_db_fail(iter->place, code, "iterate", NULL);
     return false;
 }
 
+/* The same for the value of the key stepped to, which the text names. */
+static int fail_value(stem_iter *iter, int code)
+{
+    iter->code =
+        stem_db_fail_below(iter->place, code, "iterate", iter->key, iter->key_len);
+    return code;
+}
+
 /* The next entry of the engine's, its key without the handle's prefix. */
-static int next_stored(stem_iter *iter, stem_slice *key, stem_slice *value)
+static inline int next_stored(stem_iter *iter, stem_slice *key, stem_slice *value)
 {
     if (iter->has_ahead) {
         iter->has_ahead = false;
@@ -161,21 +173,23 @@ static int next_look_ahead(stem_iter *iter)
     return code;
 }
 
-static int keep_key(stem_iter *iter, const char *key, size_t len)
+/* Copies the first `len` bytes of a key to where they outlive the engine's step. */
+static int keep_key(stem_iter *iter, stem_slice key, size_t len)
 {
-    if (len + 1 > iter->key_room) {
+    if (len + 1 > iter->kept_room) {
         size_t room = 2 * (len + 1);
         char *larger = malloc(room);
 
         if (!larger)
             return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", len);
-        if (iter->key != iter->key_inline)
-            free(iter->key);
-        iter->key = larger;
-        iter->key_room = room;
+        if (iter->kept != iter->kept_inline)
+            free(iter->kept);
+        iter->kept = larger;
+        iter->kept_room = room;
     }
-    memcpy(iter->key, key, len);
-    iter->key[len] = '\0';
+    memcpy(iter->kept, key.data, len);
+    iter->kept[len] = '\0';
+    iter->key = iter->kept;
     iter->key_len = len;
     return STEM_OK;
 }
@@ -200,26 +214,39 @@ static int hold_value(stem_iter *iter, stem_slice *bytes)
     return STEM_OK;
 }
 
-/* Decodes into iter->value where the bytes lie. A string is held to end in a NUL; an array that
- * is not aligned is held, where it is, unless its header is not of Stem's own form. */
+/* Decodes once more, from a copy: a string that must end in a NUL, or an array that is not
+ * aligned, which the copy is unless its header is not of Stem's own form. */
+static int read_held(stem_iter *iter, stem_slice bytes)
+{
+    bool needs_copy;
+    int code = hold_value(iter, &bytes);
+
+    if (code == STEM_OK)
+        code = stem_value_decode(bytes.data, bytes.len, &iter->value, &needs_copy);
+    if (code == STEM_OK && needs_copy)
+        code = stem_decode(bytes.data, bytes.len, &iter->value);
+    return code;
+}
+
+/* Decodes into iter->value where the bytes lie, if that can be lent. */
 static int read_value(stem_iter *iter, stem_slice bytes)
 {
-    bool needs_copy = false;
+    bool needs_copy;
 
     if (iter->value.owned)
         stem_value_free(&iter->value);
+    if (bytes.len <= STEM_SHORT_VALUE &&
+        stem_read_common((const unsigned char *)bytes.data, bytes.len, &iter->value))
+        return STEM_OK;
     int code = stem_value_decode(bytes.data, bytes.len, &iter->value, &needs_copy);
-    if (code == STEM_OK && (needs_copy || iter->value.type == STEM_STR) &&
-        bytes.data != iter->held) {
-        code = hold_value(iter, &bytes);
-        if (code == STEM_OK)
-            code = stem_value_decode(bytes.data, bytes.len, &iter->value, &needs_copy);
-    }
+    needs_copy |= iter->value.type == STEM_STR && bytes.len > STEM_SHORT_VALUE &&
+                  bytes.data != iter->held;
     if (code == STEM_OK && needs_copy)
-        code = stem_decode(bytes.data, bytes.len, &iter->value);
-    if (code != STEM_OK)
-        iter->value = stem_nil();
-    return code;
+        code = read_held(iter, bytes);
+    if (code == STEM_OK)
+        return STEM_OK;
+    iter->value = stem_nil();
+    return fail_value(iter, code);
 }
 
 /* Moves the engine past all below the name of `len` bytes at iter->key: forward to the first
@@ -266,24 +293,24 @@ static int next_entry(stem_iter *iter)
 
         if (len == key.len)
             break;
-        code = keep_key(iter, key.data, len);
+        code = keep_key(iter, key, len);
         if (code == STEM_OK)
             code = leave_name(iter, len);
         if (code != STEM_OK)
             break;
     }
-    if (code == STEM_OK)
-        code = keep_key(iter, key.data, key.len);
-    if (code == STEM_OK && !iter->keys_only)
-        code = read_value(iter, value);
+    if (code != STEM_OK)
+        return code;
+    iter->key = key.data;
+    iter->key_len = key.len;
     iter->kind = STEM_HAS_VALUE;
-    return code;
+    return iter->keys_only ? STEM_OK : read_value(iter, value);
 }
 
 /* Forward, a name's value comes first and then what lies below it. */
 static int next_name_forward(stem_iter *iter, stem_slice key, stem_slice value)
 {
-    int code = keep_key(iter, key.data, first_name_len(key));
+    int code = keep_key(iter, key, first_name_len(key));
 
     if (code != STEM_OK)
         return code;
@@ -310,7 +337,7 @@ static int next_name_forward(stem_iter *iter, stem_slice key, stem_slice value)
 /* In reverse what lies below a name comes first, and then its value. */
 static int next_name_reverse(stem_iter *iter, stem_slice key, stem_slice value)
 {
-    int code = keep_key(iter, key.data, first_name_len(key));
+    int code = keep_key(iter, key, first_name_len(key));
 
     if (code != STEM_OK)
         return code;
@@ -354,12 +381,12 @@ bool stem_iter_next(stem_iter *iter)
         return false;
     if (stem_engine_is_inherited(iter->place->engine))
         return stop(iter, stem_db_check(iter->place, "iterate"));
-    if (iter->limit != 0 && iter->given == iter->limit)
+    if (iter->left == 0)
         return stop(iter, STEM_NOTFOUND);
     int code = iter->names_only ? next_name(iter) : next_entry(iter);
     if (code != STEM_OK)
         return stop(iter, code);
-    iter->given++;
+    iter->left--;
     return iter->has_entry = true;
 }
 
@@ -450,8 +477,12 @@ stem_slice stem_iter_below(const stem_iter *iter)
 
 const char *const *stem_iter_path(stem_iter *iter, size_t *n)
 {
-    if (!iter || !iter->has_entry || !n)
+    if (!iter || !iter->has_entry)
         return NULL;
+    if (!n) {
+        stem_fail(STEM_EINVAL, "path: the place for the number of names is NULL");
+        return NULL;
+    }
     size_t count = 1;
     for (size_t i = 0; i < iter->key_len; i++)
         count += iter->key[i] == '\0';

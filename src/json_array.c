@@ -1,6 +1,6 @@
 /*
- * Numeric arrays as JSON, both ways: the element type by name, the shape, and the elements
- * in one flat list. Every bit of every element comes back.
+ * Numeric arrays as JSON, both ways: the element type by name, the shape, and the
+ * elements in one flat list. Every bit of every element comes back.
  */
 #include <inttypes.h>
 #include <jansson.h>

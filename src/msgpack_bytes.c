@@ -344,3 +344,15 @@ bool stem_read_common(const unsigned char *p, size_t len, stem_value *out)
     }
     return false;
 }
+
+bool stem_read_plain_array(const unsigned char *p, size_t len, stem_value *out)
+{
+    const size_t head = fixed_size[0xC9];
+
+    if (len < head || p[0] != 0xC9 || p[head - 1] != STEM_ARRAY_EXT_CODE ||
+        load32(p + 1) != len - head ||
+        stem_array_decode(p + head, len - head, &out->as.array))
+        return false;
+    set_type(out, STEM_ARRAY);
+    return true;
+}

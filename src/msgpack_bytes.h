@@ -36,6 +36,8 @@ const char *stem_tokens_next(stem_tokens *tokens, stem_value *token);
 /* Fills `out` if the bytes are one whole value of the kinds that are read most, scalars
  * and short strings: the short way past the walk. */
 bool stem_read_common(const unsigned char *p, size_t len, stem_value *out);
+/* The same for an array as Stem writes it, which may turn out not to be aligned. */
+bool stem_read_plain_array(const unsigned char *p, size_t len, stem_value *out);
 
 /* Reads the value at `p`, which borrows from there, and where it ends; when `is_whole` it
  * must end at `end`. An array that is not aligned is copied into a block of the value's

@@ -88,7 +88,7 @@ int stem_del(stem_db *db, const char *key)
 /* ---- Reading ---------------------------------------------------------------------- */
 
 /* The stored bytes of a key, owned by the caller. */
-static int read_key(const stem_db *db, const char *key, stem_read *read)
+static inline int read_key(const stem_db *db, const char *key, stem_read *read)
 {
     stem_key stored;
 
@@ -102,37 +102,38 @@ static int read_key(const stem_db *db, const char *key, stem_read *read)
 }
 
 /* What every read begins with. */
-static int begin(const stem_db *db, const char *key, const void *out, stem_read *read)
+static inline int begin(const stem_db *db, const char *operation, const char *key,
+                        const void *out, stem_read *read)
 {
-    int code = stem_db_check(db, "get");
+    int code = stem_db_check(db, operation);
 
     if (code != STEM_OK)
         return code;
     code = out ? read_key(db, key, read)
                : stem_fail(STEM_EINVAL, "the place for the result is NULL");
-    return code >= 0 ? code : stem_db_fail(db, code, "get", key);
+    return code >= 0 ? code : stem_db_fail(db, code, operation, key);
 }
 
 /* What every read that found something ends with. */
-static int end(const stem_db *db, const char *key, int code)
+static inline int end(const stem_db *db, const char *operation, const char *key, int code)
 {
-    return code >= 0 ? code : stem_db_fail(db, code, "get", key);
+    return code >= 0 ? code : stem_db_fail(db, code, operation, key);
 }
 
 int stem_get(stem_db *db, const char *key, stem_value *value)
 {
     stem_read read;
-    int code = begin(db, key, value, &read);
+    int code = begin(db, "get", key, value, &read);
 
     if (code != STEM_OK)
         return code;
-    return end(db, key, stem_value_adopt(read.data, read.len, value));
+    return end(db, "get", key, stem_value_adopt(read.data, read.len, value));
 }
 
 int stem_has(stem_db *db, const char *key)
 {
     stem_read read;
-    int code = begin(db, key, &read, &read);
+    int code = begin(db, "has", key, &read, &read);
 
     if (code == STEM_OK)
         free(read.data);
@@ -142,13 +143,13 @@ int stem_has(stem_db *db, const char *key)
 int stem_type(stem_db *db, const char *key, int *type)
 {
     stem_read read;
-    int code = begin(db, key, type, &read);
+    int code = begin(db, "type", key, type, &read);
 
     if (code != STEM_OK)
         return code;
     code = stem_value_peek_type(read.data, read.len, type);
     free(read.data);
-    return end(db, key, code);
+    return end(db, "type", key, code);
 }
 
 /* Reads a value that is not kept: a scalar to be converted. */
@@ -157,13 +158,13 @@ static int get_scalar(const stem_db *db, const char *key, const void *out,
 {
     stem_read read;
     bool needs_copy;
-    int code = begin(db, key, out, &read);
+    int code = begin(db, "get", key, out, &read);
 
     if (code != STEM_OK)
         return code;
     code = stem_value_decode(read.data, read.len, value, &needs_copy);
     free(read.data);
-    return end(db, key, code);
+    return end(db, "get", key, code);
 }
 
 int stem_get_int(stem_db *db, const char *key, int64_t *out)
@@ -171,7 +172,7 @@ int stem_get_int(stem_db *db, const char *key, int64_t *out)
     stem_value value;
     int code = get_scalar(db, key, out, &value);
 
-    return code == STEM_OK ? end(db, key, stem_as_int(&value, out)) : code;
+    return code == STEM_OK ? end(db, "get", key, stem_as_int(&value, out)) : code;
 }
 
 int stem_get_uint(stem_db *db, const char *key, uint64_t *out)
@@ -179,7 +180,7 @@ int stem_get_uint(stem_db *db, const char *key, uint64_t *out)
     stem_value value;
     int code = get_scalar(db, key, out, &value);
 
-    return code == STEM_OK ? end(db, key, stem_as_uint(&value, out)) : code;
+    return code == STEM_OK ? end(db, "get", key, stem_as_uint(&value, out)) : code;
 }
 
 int stem_get_float(stem_db *db, const char *key, double *out)
@@ -187,7 +188,7 @@ int stem_get_float(stem_db *db, const char *key, double *out)
     stem_value value;
     int code = get_scalar(db, key, out, &value);
 
-    return code == STEM_OK ? end(db, key, stem_as_float(&value, out)) : code;
+    return code == STEM_OK ? end(db, "get", key, stem_as_float(&value, out)) : code;
 }
 
 int stem_get_bool(stem_db *db, const char *key, bool *out)
@@ -195,7 +196,7 @@ int stem_get_bool(stem_db *db, const char *key, bool *out)
     stem_value value;
     int code = get_scalar(db, key, out, &value);
 
-    return code == STEM_OK ? end(db, key, stem_as_bool(&value, out)) : code;
+    return code == STEM_OK ? end(db, "get", key, stem_as_bool(&value, out)) : code;
 }
 
 static int fail_type(const stem_value *value, int wanted)
@@ -212,7 +213,7 @@ int stem_get_time(stem_db *db, const char *key, stem_timestamp *out)
     if (code != STEM_OK)
         return code;
     if (value.type != STEM_TIME)
-        return end(db, key, fail_type(&value, STEM_TIME));
+        return end(db, "get", key, fail_type(&value, STEM_TIME));
     *out = value.as.time;
     return STEM_OK;
 }
@@ -222,7 +223,7 @@ static int get_owned(const stem_db *db, const char *key, const void *out, int ty
                      stem_value *value)
 {
     stem_read read;
-    int code = begin(db, key, out, &read);
+    int code = begin(db, "get", key, out, &read);
 
     if (code != STEM_OK)
         return code;
@@ -231,7 +232,7 @@ static int get_owned(const stem_db *db, const char *key, const void *out, int ty
         code = fail_type(value, type);
         stem_value_free(value);
     }
-    return end(db, key, code);
+    return end(db, "get", key, code);
 }
 
 int stem_get_str(stem_db *db, const char *key, char **out, size_t *len)
@@ -243,7 +244,7 @@ int stem_get_str(stem_db *db, const char *key, char **out, size_t *len)
         return code;
     if (!len && memchr(value.as.str.data, '\0', value.as.str.len)) {
         stem_value_free(&value);
-        return end(db, key,
+        return end(db, "get", key,
                    stem_fail(STEM_ERANGE, "the string holds a NUL: ask for its length"));
     }
     if (len)
@@ -270,21 +271,23 @@ int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out)
 {
     stem_value stored, array;
     stem_read read;
-    int code = begin(db, key, out, &read);
+    int code = begin(db, "get", key, out, &read);
 
     if (code != STEM_OK)
         return code;
     code = stem_value_adopt(read.data, read.len, &stored);
     if (code != STEM_OK)
-        return end(db, key, code);
+        return end(db, "get", key, code);
+    if (stored.type == STEM_ARRAY &&
+        (dtype == STEM_ANY || dtype == stored.as.array.dtype)) {
+        *out = stored; /* owned, where stem_as_array would borrow */
+        return STEM_OK;
+    }
     code = stem_as_array(&stored, dtype, &array);
-    if (code == STEM_OK && stored.type == STEM_ARRAY)
-        array = stored; /* what it would borrow, owned */
-    else
-        stem_value_free(&stored);
+    stem_value_free(&stored);
     if (code == STEM_OK)
         *out = array;
-    return end(db, key, code);
+    return end(db, "get", key, code);
 }
 
 /* ---- With a fallback -------------------------------------------------------------- */

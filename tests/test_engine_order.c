@@ -86,6 +86,8 @@ static int step(stem_engine_iter *iter, bool reverse, int expected)
         return expected;
     }
     assert_ok(code);
+    ck_assert_int_eq(key.data[key.len], 0);
+    ck_assert_int_eq(value.data[value.len], 0); /* all are short */
     ck_assert_int_eq(compare(key, keys[expected]), 0);
     ck_assert_int_eq(compare(value, keys[N_KEYS - 1 - expected]), 0);
     return expected + (reverse ? -1 : 1);
@@ -344,7 +346,7 @@ START_TEST(an_estimate_follows_what_is_in_the_range)
     for (int i = 0; i < 100000; i++)
         noise[i] = (char)rand();
     for (int i = 0; i < 20; i++) {
-        char key[8];
+        char key[16];
 
         snprintf(key, sizeof key, "f%d", i);
         put(engine, slice(key), (stem_slice){noise, 100000});

@@ -279,6 +279,14 @@ END_TEST
 
 enum { FORKS = 60 };
 
+/* AddressSanitizer's allocator does not: a child that is forked while another thread is in
+ * malloc may wait for ever in its own. */
+#if defined(__SANITIZE_ADDRESS__)
+static const bool malloc_survives_fork = false;
+#else
+static const bool malloc_survives_fork = true;
+#endif
+
 typedef struct busy {
     const char *path;
     stem_db *db;
@@ -437,7 +445,9 @@ int main(int argc, char **argv)
     tcase_add_test(child, a_child_forked_before_the_first_use_works);
     tcase_add_test(child, a_child_that_outlives_its_parent_keeps_no_lock);
     tcase_add_test(child, programs_are_started_as_ever);
-    tcase_add_test(threads, forking_while_threads_sync_and_walk_leaves_nothing_open);
-    tcase_add_test(threads, forking_while_threads_open_and_destroy_hangs_nobody);
+    if (malloc_survives_fork) {
+        tcase_add_test(threads, forking_while_threads_sync_and_walk_leaves_nothing_open);
+        tcase_add_test(threads, forking_while_threads_open_and_destroy_hangs_nobody);
+    }
     return run_suite(suite);
 }

@@ -1,6 +1,6 @@
 /*
- * The JSON forms of bytes, application values, moments and numeric arrays: exact both ways,
- * and nothing else is taken for them.
+ * The JSON forms of bytes, application values, moments and numeric arrays: exact both
+ * ways, and nothing else is taken for them.
  */
 #include <math.h>
 #include <stdio.h>

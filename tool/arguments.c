@@ -1,6 +1,7 @@
 /*
  * The command line of a subcommand: getopt_long's options, operands wherever they stand,
- * "--" before what begins with '-' and is no option. A negative number is never an option.
+ * "--" before what begins with '-' and is no option. A negative number is never an
+ * option.
  */
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * `stem export`: a database, or a part of it, as one JSON document. It is written while it is
- * read: of the database one value is in memory at a time.
+ * `stem export`: a database, or a part of it, as one JSON document. It is written while
+ * it is read: of the database one value is in memory at a time.
  */
 #include <stdlib.h>
 #include <string.h>

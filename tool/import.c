@@ -1,6 +1,6 @@
 /*
- * `stem import`: a JSON document into a database. All of it is looked at before anything is
- * opened or written, by the same walk that writes it afterwards.
+ * `stem import`: a JSON document into a database. All of it is looked at before anything
+ * is opened or written, by the same walk that writes it afterwards.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -167,8 +167,8 @@ static bool is_object(const stem_value *map)
     return is_plain;
 }
 
-/* Whether a value is spread over a sub-database. An object that is empty, or has nothing but
- * a member "", would leave no trace of being one. */
+/* Whether a value is spread over a sub-database. An object that is empty, or has
+ * nothing but a member "", would leave no trace of being one. */
 static bool is_branch(const struct importer *importer, const stem_value *value)
 {
     stem_cursor cursor;

@@ -134,8 +134,8 @@ typedef struct place {
     size_t n_names;
 } place;
 
-/* The names of a path, NULL for an empty one; owned: stem_free. Ends the program when it is
- * none. */
+/* The names of a path, NULL for an empty one; owned: stem_free. Ends the program when
+ * it is none. */
 char **parse_path(const command *which, const char *path, size_t *n);
 
 enum place_mode { READING, WRITING, CREATING };
@@ -164,7 +164,8 @@ int complain_nothing_below(const place *where);
 /* Says that there is neither; NOT_FOUND. */
 int complain_nothing(const place *where);
 
-/* Reads the path's own value: DONE, NOT_FOUND in silence, FAILED. An empty path has none. */
+/* Reads the path's own value: DONE, NOT_FOUND in silence, FAILED. An empty path has
+ * none. */
 int read_own_value(const place *where, stem_value *value);
 
 /* Whether anything lies below the path: DONE, NOT_FOUND in silence, FAILED. */
@@ -182,8 +183,8 @@ extern const struct option transfer_options[];
 
 /* ---- input.c ---------------------------------------------------------------------- */
 
-/* All of a file, or with "-" of standard input, ended by a NUL that is not counted; owned.
- * NULL after saying why. */
+/* All of a file, or with "-" of standard input, ended by a NUL that is not counted;
+ * owned. NULL after saying why. */
 char *read_input(const char *file, size_t *len);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * `stem tree`: draws what lies below a path. One walk of names is open per level, on a stack
- * of its own, so that neither the depth nor the size of a database costs more than that.
+ * `stem tree`: draws what lies below a path. One walk of names is open per level, on a
+ * stack of its own, so that neither the depth nor the size of a database costs more than
+ * that.
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -19,78 +19,12 @@
 
 #include "../error.h"
 #include "descriptor.h"
+#include "directory_names.h"
 
-static const char marker_name[] = "STEM";
-static const char lock_name[] = "stem.lock";
 static const char marker_magic[] = "Stem database, format ";
 static const char marker_text[] = "Stem database, format 1\n";
 
 enum { FORMAT = 1, OLDEST_NUMBERED_MANIFEST = 1 };
-
-/* ---- Names ------------------------------------------------------------------------ */
-
-enum file_kind { FOREIGN, OURS, CURRENT, MANIFEST, LOG, TABLE, PASSING };
-
-/* What a name is to LevelDB (its filename.cc), and the number within it. PASSING files hold
- * no data: LOCK, the info log, temporary files. */
-static enum file_kind classify(const char *name, uint64_t *number)
-{
-    char *end;
-
-    *number = 0;
-    if (strcmp(name, marker_name) == 0 || strcmp(name, lock_name) == 0)
-        return OURS;
-    if (strcmp(name, "CURRENT") == 0)
-        return CURRENT;
-    if (strcmp(name, "LOCK") == 0 || strcmp(name, "LOG") == 0 ||
-        strcmp(name, "LOG.old") == 0)
-        return PASSING;
-
-    const char *digits = strncmp(name, "MANIFEST-", 9) == 0 ? name + 9 : name;
-    if (*digits < '0' || *digits > '9')
-        return FOREIGN;
-    errno = 0;
-    *number = strtoull(digits, &end, 10);
-    if (errno != 0)
-        return FOREIGN;
-    if (digits != name)
-        return *end == '\0' ? MANIFEST : FOREIGN;
-    if (strcmp(end, ".log") == 0)
-        return LOG;
-    if (strcmp(end, ".ldb") == 0 || strcmp(end, ".sst") == 0)
-        return TABLE;
-    return strcmp(end, ".dbtmp") == 0 ? PASSING : FOREIGN;
-}
-
-static int fail_errno(const stem_directory *dir, const char *what, const char *name)
-{
-    int cause = errno;
-
-    return stem_fail(cause == ENOMEM ? STEM_ENOMEM : STEM_EIO, "cannot %s %s%s%s: %s",
-                     what, dir->path, *name ? "/" : "", name, strerror(cause));
-}
-
-static DIR *list(const stem_directory *dir)
-{
-    DIR *listing = stem_listing_open(dir->fd);
-
-    if (!listing)
-        fail_errno(dir, "list", "");
-    return listing;
-}
-
-/* The next name but "." and "..", or NULL at the end; errno tells a failure from the end. */
-static const char *next_name(DIR *listing)
-{
-    struct dirent *entry;
-
-    do {
-        errno = 0;
-        entry = readdir(listing);
-    } while (entry &&
-             (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
-    return entry ? entry->d_name : NULL;
-}
 
 /* ---- Opening and looking ---------------------------------------------------------- */
 
@@ -171,14 +105,15 @@ static long long marked_format(const char *text)
 static int read_marker(const stem_directory *dir)
 {
     char text[64];
-    int fd = stem_descriptor_open(dir->fd, marker_name, O_RDONLY | O_NONBLOCK, 0);
+    int fd = stem_descriptor_open(dir->fd, STEM_MARKER_NAME, O_RDONLY | O_NONBLOCK, 0);
 
     if (fd < 0)
-        return errno == ENOENT ? STEM_NOTFOUND : fail_errno(dir, "open", marker_name);
+        return errno == ENOENT ? STEM_NOTFOUND
+                               : stem_directory_fail(dir, "open", STEM_MARKER_NAME);
     ssize_t len = read(fd, text, sizeof text - 1);
     stem_descriptor_close(fd);
     if (len < 0 && errno != EISDIR)
-        return fail_errno(dir, "read", marker_name);
+        return stem_directory_fail(dir, "read", STEM_MARKER_NAME);
     size_t size = len < 0 ? 0 : (size_t)len;
     text[size] = '\0';
 
@@ -192,7 +127,7 @@ static int read_marker(const stem_directory *dir)
             "%s was made by a newer Stem (format %lld; this library reads %d)", dir->path,
             marked_format(text), FORMAT);
     return stem_fail(STEM_EFORMAT, "%s/%s is not the marker of a Stem database",
-                     dir->path, marker_name);
+                     dir->path, STEM_MARKER_NAME);
 }
 
 int stem_directory_inspect(const stem_directory *dir)
@@ -204,12 +139,12 @@ int stem_directory_inspect(const stem_directory *dir)
 
     if (marker < 0)
         return marker;
-    DIR *listing = list(dir);
+    DIR *listing = stem_directory_list(dir);
     if (!listing)
         return stem_errcode();
-    while ((name = next_name(listing)) != NULL) {
+    while ((name = stem_directory_next(listing)) != NULL) {
         uint64_t number;
-        enum file_kind kind = classify(name, &number);
+        enum stem_file_kind kind = stem_file_classify(name, &number);
 
         has_current |= kind == CURRENT;
         /* LevelDB's creation writes MANIFEST-000001, then CURRENT, then its first log. */
@@ -222,7 +157,7 @@ int stem_directory_inspect(const stem_directory *dir)
     stem_listing_close(listing);
     errno = cause;
     if (cause != 0)
-        return fail_errno(dir, "list", "");
+        return stem_directory_fail(dir, "list", "");
 
     if (marker == STEM_NOTFOUND) {
         if (!*stranger)
@@ -231,7 +166,7 @@ int stem_directory_inspect(const stem_directory *dir)
             STEM_EFORMAT,
             "%s is not a Stem database: it holds %s and no whole %s marker; give an "
             "empty or a missing directory",
-            dir->path, stranger, marker_name);
+            dir->path, stranger, STEM_MARKER_NAME);
     }
     if (has_current)
         return STEM_OK;
@@ -251,8 +186,8 @@ bool stem_directory_has_current(const stem_directory *dir)
 
 bool stem_directory_has_ours(const stem_directory *dir)
 {
-    return faccessat(dir->fd, marker_name, F_OK, 0) == 0 ||
-           faccessat(dir->fd, lock_name, F_OK, 0) == 0;
+    return faccessat(dir->fd, STEM_MARKER_NAME, F_OK, 0) == 0 ||
+           faccessat(dir->fd, STEM_LOCK_NAME, F_OK, 0) == 0;
 }
 
 /* ---- Locking and marking ---------------------------------------------------------- */
@@ -283,20 +218,20 @@ int stem_directory_lock(stem_directory *dir)
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat status;
     char pid[32];
-    int fd =
-        stem_descriptor_open(dir->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW, 0666);
+    int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW,
+                                  0666);
 
     if (fd < 0) {
         if (fstat(dir->fd, &status) == 0 && status.st_nlink == 0)
             return STEM_EGONE;
-        return fail_errno(dir, "open", lock_name);
+        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
     }
     /* The lock belongs to this open file: neither another open in this process nor a close of
      * one can take it or drop it, as they could with LevelDB's own. */
     if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
         int code = errno == EAGAIN || errno == EACCES
                        ? fail_locked(dir, fd)
-                       : fail_errno(dir, "lock", lock_name);
+                       : stem_directory_fail(dir, "lock", STEM_LOCK_NAME);
         stem_descriptor_close(fd);
         return code;
     }
@@ -314,23 +249,23 @@ int stem_directory_lock(stem_directory *dir)
 
 int stem_directory_sync_names(const stem_directory *dir)
 {
-    return fsync(dir->fd) == 0 ? STEM_OK : fail_errno(dir, "sync", "");
+    return fsync(dir->fd) == 0 ? STEM_OK : stem_directory_fail(dir, "sync", "");
 }
 
 int stem_directory_mark(const stem_directory *dir)
 {
     const size_t size = sizeof marker_text - 1;
-    int fd =
-        stem_descriptor_open(dir->fd, marker_name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    int fd = stem_descriptor_open(dir->fd, STEM_MARKER_NAME, O_WRONLY | O_CREAT | O_TRUNC,
+                                  0666);
     int parent;
 
     if (fd < 0)
-        return fail_errno(dir, "make", marker_name);
+        return stem_directory_fail(dir, "make", STEM_MARKER_NAME);
     errno = ENOSPC; /* for a short write, which sets none */
     if (write(fd, marker_text, size) != (ssize_t)size || fsync(fd) != 0) {
-        int code = fail_errno(dir, "write", marker_name);
+        int code = stem_directory_fail(dir, "write", STEM_MARKER_NAME);
         stem_descriptor_close(fd);
-        unlinkat(dir->fd, marker_name, 0);
+        unlinkat(dir->fd, STEM_MARKER_NAME, 0);
         return code;
     }
     stem_descriptor_close(fd);
@@ -343,107 +278,6 @@ int stem_directory_mark(const stem_directory *dir)
     return stem_directory_sync_names(dir);
 }
 
-/* ---- Measuring and syncing -------------------------------------------------------- */
-
-int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage)
-{
-    stem_directory_usage sum = {0};
-    DIR *listing = list(dir);
-    const char *name;
-
-    if (!listing)
-        return stem_errcode();
-    while ((name = next_name(listing)) != NULL) {
-        uint64_t number;
-        enum file_kind kind = classify(name, &number);
-        struct stat status;
-
-        if (kind != LOG && kind != TABLE)
-            continue;
-        if (fstatat(dir->fd, name, &status, 0) != 0)
-            continue; /* gone since: LevelDB removes files at any time */
-        if (kind == LOG) {
-            sum.log_files++;
-            sum.log_bytes += (uint64_t)status.st_size;
-            if (number > sum.newest_log)
-                sum.newest_log = number;
-        } else {
-            sum.table_files++;
-            sum.table_bytes += (uint64_t)status.st_size;
-        }
-    }
-    int cause = errno;
-    stem_listing_close(listing);
-    errno = cause;
-    if (cause != 0)
-        return fail_errno(dir, "list", "");
-    *usage = sum;
-    return STEM_OK;
-}
-
-static int sync_file(const stem_directory *dir, const char *name)
-{
-    int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);
-
-    if (fd < 0)
-        return errno == ENOENT ? STEM_OK : fail_errno(dir, "open", name);
-    int code = fdatasync(fd) == 0 ? STEM_OK : fail_errno(dir, "sync", name);
-    stem_descriptor_close(fd);
-    return code;
-}
-
-int stem_directory_sync_logs(const stem_directory *dir)
-{
-    int code = STEM_OK, cause = 0;
-    DIR *listing = list(dir);
-
-    if (!listing)
-        return stem_errcode();
-    while (code == STEM_OK) {
-        uint64_t number;
-        const char *name = next_name(listing);
-
-        if (!name) {
-            cause = errno;
-            break;
-        }
-        if (classify(name, &number) == LOG)
-            code = sync_file(dir, name);
-    }
-    stem_listing_close(listing);
-    errno = cause;
-    return cause != 0 ? fail_errno(dir, "list", "") : code;
-}
-
-bool stem_directory_find_log(const stem_directory *dir,
-                             bool (*is_whole)(int directory, const char *name),
-                             char *found, size_t size)
-{
-    bool is_found = false;
-    uint64_t number;
-    const char *name;
-    DIR *listing = list(dir);
-
-    if (!listing)
-        return false;
-    while (!is_found && (name = next_name(listing)) != NULL)
-        if (classify(name, &number) == LOG && !is_whole(dir->fd, name)) {
-            snprintf(found, size, "%s", name);
-            is_found = true;
-        }
-    stem_listing_close(listing);
-    return is_found;
-}
-
-uint64_t stem_directory_room(const stem_directory *dir)
-{
-    struct statvfs space;
-
-    if (fstatvfs(dir->fd, &space) != 0)
-        return 0;
-    return (uint64_t)space.f_bavail * space.f_frsize;
-}
-
 /* ---- Removing --------------------------------------------------------------------- */
 
 static int remove_file(const stem_directory *dir, const char *name)
@@ -451,7 +285,7 @@ static int remove_file(const stem_directory *dir, const char *name)
     /* A directory is nobody's file of LevelDB's, whatever its name. */
     if (unlinkat(dir->fd, name, 0) == 0 || errno == ENOENT || errno == EISDIR)
         return STEM_OK;
-    return fail_errno(dir, "remove", name);
+    return stem_directory_fail(dir, "remove", name);
 }
 
 /* Removes LevelDB's files, whatever their order, and leaves what is Stem's or foreign. */
@@ -459,13 +293,13 @@ static int remove_files(const stem_directory *dir)
 {
     int code = STEM_OK;
     const char *name;
-    DIR *listing = list(dir);
+    DIR *listing = stem_directory_list(dir);
 
     if (!listing)
         return stem_errcode();
-    while (code == STEM_OK && (name = next_name(listing)) != NULL) {
+    while (code == STEM_OK && (name = stem_directory_next(listing)) != NULL) {
         uint64_t number;
-        enum file_kind kind = classify(name, &number);
+        enum stem_file_kind kind = stem_file_classify(name, &number);
 
         if (kind != FOREIGN && kind != OURS)
             code = remove_file(dir, name);
@@ -481,8 +315,8 @@ int stem_directory_clear(const stem_directory *dir)
     if (code == STEM_OK)
         code = remove_files(dir);
     if (code == STEM_OK)
-        code = remove_file(dir, marker_name);
-    return code == STEM_OK ? remove_file(dir, lock_name) : code;
+        code = remove_file(dir, STEM_MARKER_NAME);
+    return code == STEM_OK ? remove_file(dir, STEM_LOCK_NAME) : code;
 }
 
 int stem_directory_remove(const stem_directory *dir)
@@ -496,12 +330,12 @@ int stem_directory_remove(const stem_directory *dir)
     if (rmdir(dir->path) == 0)
         return STEM_OK;
     if (errno != ENOTEMPTY && errno != EEXIST)
-        return fail_errno(dir, "remove", "");
+        return stem_directory_fail(dir, "remove", "");
 
-    DIR *listing = list(dir);
+    DIR *listing = stem_directory_list(dir);
     if (!listing)
         return stem_errcode();
-    if ((name = next_name(listing)) != NULL)
+    if ((name = stem_directory_next(listing)) != NULL)
         snprintf(stranger, sizeof stranger, "%s", name);
     stem_listing_close(listing);
     return stem_fail(STEM_EXISTS, "the database is removed, but %s is kept: it holds %s",

@@ -69,8 +69,9 @@ int stem_directory_sync_logs(const stem_directory *dir);
 /* Makes the names in the directory durable. */
 int stem_directory_sync_names(const stem_directory *dir);
 
-/* Bytes free for new files. */
-uint64_t stem_directory_room(const stem_directory *dir);
+/* Whether LevelDB would find what it needs to be opened and to write so many bytes: room,
+ * descriptors, and a file system that takes files and makes them durable. */
+int stem_directory_probe(const stem_directory *dir, uint64_t bytes);
 
 /* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a removal cut
  * short never opens as an earlier state. The lock must be held. */

@@ -17,33 +17,32 @@ static const size_t max_commit_bytes = (size_t)1 << 31;
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-int stem_leveldb_fail_closed(const leveldb_engine *engine)
+/* Reads a key with these options; the gate is held. */
+static inline int read_one(leveldb_engine *engine, const leveldb_readoptions_t *options,
+                           stem_slice key, stem_read *read)
 {
-    return stem_fail(
-        STEM_EIO,
-        "%s could not be reopened after a failed write; the next write tries "
-        "again",
-        engine->dir->path);
+    char *message = NULL;
+
+    read->data =
+        leveldb_get(engine->db, options, key.data, key.len, &read->len, &message);
+    return message ? stem_leveldb_fail_near(engine, message, key) : STEM_OK;
 }
 
-/* Reads keys with these options; the gate is held. */
 static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *options,
                      const stem_slice *keys, size_t n, stem_read *reads)
 {
-    for (size_t i = 0; i < n; i++) {
-        char *message = NULL;
+    int code = STEM_OK;
+    size_t done = 0;
 
-        reads[i].data = leveldb_get(engine->db, options, keys[i].data, keys[i].len,
-                                    &reads[i].len, &message);
-        if (message) {
-            const size_t failed = i;
-
-            while (i-- > 0)
-                leveldb_free(reads[i].data);
-            return stem_leveldb_fail_near(engine, message, keys[failed]);
-        }
+    while (done < n && code == STEM_OK) {
+        code = read_one(engine, options, keys[done], &reads[done]);
+        if (code == STEM_OK)
+            done++;
     }
-    return STEM_OK;
+    if (code != STEM_OK)
+        while (done-- > 0)
+            leveldb_free(reads[done].data);
+    return code;
 }
 
 /* Several keys from the newest state are read through a snapshot of LevelDB's. */
@@ -69,16 +68,17 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     /* Before the read, which then sees that commit, and perhaps more. */
     const uint64_t stamp =
         snapshot ? 0 : atomic_load_explicit(&engine->commits, memory_order_acquire);
-    int code;
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (!engine->db)
-        code = stem_leveldb_fail_closed(engine);
-    else if (n > 1 && !snapshot)
-        code = read_together(engine, keys, n, reads);
-    else
+    int code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    if (n == 1)
+        code = read_one(engine, options, *keys, reads);
+    else if (snapshot)
         code = read_each(engine, options, keys, n, reads);
-    pthread_rwlock_unlock(&engine->gate);
+    else
+        code = read_together(engine, keys, n, reads);
+    stem_leveldb_leave(engine);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         reads[i].stamp = stamp;
     return code;
@@ -90,16 +90,17 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 static int leveldb_engine_compact(stem_engine *base, const stem_engine_range *range)
 {
     leveldb_engine *engine = leveldb_of(base);
-    int code = STEM_OK;
+    stem_directory_usage before;
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db)
-        leveldb_compact_range(engine->db, range->start.data, range->start.len,
-                              range->end.len ? range->end.data : NULL, range->end.len);
-    else
-        code = stem_leveldb_fail_closed(engine);
-    pthread_rwlock_unlock(&engine->gate);
-    return code;
+    int code = stem_directory_measure(engine->dir, &before);
+    if (code == STEM_OK)
+        code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    leveldb_compact_range(engine->db, range->start.data, range->start.len,
+                          range->end.len ? range->end.data : NULL, range->end.len);
+    stem_leveldb_leave(engine);
+    return stem_leveldb_check_compaction(engine, before.newest_log);
 }
 
 static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *range,
@@ -114,16 +115,14 @@ static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *r
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
         return code;
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        *size = (stem_size_info){.log_bytes = usage.log_bytes};
-        leveldb_approximate_sizes(engine->db, 1, &range->start.data, &range->start.len,
-                                  &end.data, &end.len, &size->table_bytes);
-    } else {
-        code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
-    return code;
+    code = stem_leveldb_enter(engine);
+    if (code != STEM_OK)
+        return code;
+    *size = (stem_size_info){.log_bytes = usage.log_bytes};
+    leveldb_approximate_sizes(engine->db, 1, &range->start.data, &range->start.len,
+                              &end.data, &end.len, &size->table_bytes);
+    stem_leveldb_leave(engine);
+    return STEM_OK;
 }
 
 static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)
@@ -243,31 +242,65 @@ static void make_options(leveldb_engine *engine, const stem_options *options)
     engine->write_options = leveldb_writeoptions_create();
 }
 
+static void *do_nothing(void *argument)
+{
+    return argument;
+}
+
+/* Where LevelDB cannot start its thread a C++ exception ends the process: so it is tried
+ * first. */
+static int check_threads(void)
+{
+    pthread_t thread;
+    int cause = pthread_create(&thread, NULL, do_nothing, NULL);
+
+    if (cause != 0)
+        return stem_fail(STEM_EIO, "cannot start a thread: %s", strerror(cause));
+    pthread_join(thread, NULL);
+    return STEM_OK;
+}
+
+/* Opens `db`; the first time it makes LevelDB start its thread. */
+static int start(leveldb_engine *engine, bool is_first)
+{
+    char *message = NULL;
+
+    int code = is_first ? check_threads() : STEM_OK;
+    if (code != STEM_OK)
+        return code;
+    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
+    engine->db =
+        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
+    if (message)
+        return stem_leveldb_fail(engine, message);
+    engine->is_new = false;
+    if (is_first)
+        stem_leveldb_renew_log(engine);
+    return STEM_OK;
+}
+
 int stem_leveldb_start(leveldb_engine *engine)
 {
     /* One background thread serves all of LevelDB in a process; it starts with the first
      * compaction, and would otherwise take the signal mask of whoever causes that. */
     static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
-    static bool is_started;
-    char *message = NULL;
+    static atomic_bool is_started;
     sigset_t all, before;
+    int code;
 
-    leveldb_options_set_create_if_missing(engine->options, engine->is_new);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    engine->db =
-        leveldb_open(engine->options, stem_directory_name(engine->dir), &message);
-    pthread_mutex_lock(&start_lock);
-    if (engine->db && !is_started) {
-        stem_leveldb_renew_log(engine);
-        is_started = true;
+    if (atomic_load(&is_started)) {
+        code = start(engine, false);
+    } else {
+        pthread_mutex_lock(&start_lock);
+        code = start(engine, !atomic_load(&is_started));
+        if (code == STEM_OK)
+            atomic_store(&is_started, true);
+        pthread_mutex_unlock(&start_lock);
     }
-    pthread_mutex_unlock(&start_lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (message)
-        return stem_leveldb_fail(engine, message);
-    engine->is_new = false;
-    return STEM_OK;
+    return code;
 }
 
 static void free_engine(leveldb_engine *engine)

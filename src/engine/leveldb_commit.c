@@ -139,23 +139,19 @@ static char *write_to_log(leveldb_engine *engine, leveldb_writebatch_t *batch)
     return message;
 }
 
-/* Writes, mending LevelDB first when an earlier write failed, and once more when this one
- * does: what a full disk or a lack of descriptors broke may be whole again by now. */
+/* Writes, mending LevelDB and writing once more when this fails: what a full disk or a lack of
+ * descriptors broke may be whole again by now. */
 static int write_mending(leveldb_engine *engine, leveldb_writebatch_t *batch)
 {
-    if (engine->must_repair) {
-        int code = stem_leveldb_repair(engine);
-        if (code != STEM_OK)
-            return code;
-    }
     char *message = write_to_log(engine, batch);
-    if (message) {
-        engine->must_repair = true;
-        if (stem_leveldb_repair(engine) == STEM_OK) {
-            leveldb_free(message);
-            message = write_to_log(engine, batch);
-            engine->must_repair = message != NULL;
-        }
+
+    if (!message)
+        return STEM_OK;
+    engine->must_repair = true;
+    if (stem_leveldb_repair(engine) == STEM_OK) {
+        leveldb_free(message);
+        message = write_to_log(engine, batch);
+        engine->must_repair = message != NULL;
     }
     return message ? stem_leveldb_fail(engine, message) : STEM_OK;
 }
@@ -211,8 +207,13 @@ static bool is_small(const stem_commit *commit)
 static int commit_locked(leveldb_engine *engine, const stem_commit *commit,
                          leveldb_writebatch_t *batch, uint64_t judged, size_t *failed)
 {
+    int code = STEM_OK;
+
     pthread_mutex_lock(&engine->write_lock);
-    int code = judge_all(engine, commit, judged, failed);
+    if (engine->must_repair)
+        code = stem_leveldb_repair(engine);
+    if (code == STEM_OK)
+        code = judge_all(engine, commit, judged, failed);
     if (code == STEM_OK && commit->n_writes > 0) {
         if (!batch) {
             batch = engine->single;

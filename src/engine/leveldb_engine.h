@@ -47,6 +47,8 @@ typedef struct leveldb_engine {
     uint64_t key_slots[KEY_SLOTS];
 
     pthread_mutex_t sync_lock;
+    bool
+        must_save; /* a sync has failed, and what it was about is in the memtable alone */
     uint64_t synced; /* the number of the commit up to which all is durable */
 } leveldb_engine;
 
@@ -62,8 +64,18 @@ int stem_leveldb_fail(leveldb_engine *engine, char *message);
 /* The same, of a read at or about the key. */
 int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key);
 
-/* The failure of every call while `db` is NULL. */
-int stem_leveldb_fail_closed(const leveldb_engine *engine);
+/* Before and after every use of `db` by a reader: holds the gate. While `db` is NULL entering
+ * tries to open it again, and fails if that does. leveldb_repair.c */
+int stem_leveldb_enter_closed(leveldb_engine *engine);
+static inline int stem_leveldb_enter(leveldb_engine *engine)
+{
+    pthread_rwlock_rdlock(&engine->gate);
+    return engine->db ? STEM_OK : stem_leveldb_enter_closed(engine);
+}
+static inline void stem_leveldb_leave(leveldb_engine *engine)
+{
+    pthread_rwlock_unlock(&engine->gate);
+}
 
 /* Opens `db` with signals blocked, for the thread that LevelDB may start. */
 int stem_leveldb_start(leveldb_engine *engine);
@@ -78,6 +90,9 @@ int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */
 int stem_leveldb_repair(leveldb_engine *engine);
+/* Whether a compaction has worked, which LevelDB does not tell: it begins with a log newer
+ * than the one there was, and fails by refusing writes from then on. */
+int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log);
 /* Lets LevelDB begin a new log and waits until the old one has become a table: compacts the
  * range of one key that nobody has, which does this first. */
 void stem_leveldb_renew_log(leveldb_engine *engine);

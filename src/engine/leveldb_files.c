@@ -83,7 +83,7 @@ static bool map_file(int directory, const char *name, const unsigned char **byte
 
     if (fd < 0)
         return false;
-    bool is_read = fstat(fd, &status) == 0;
+    bool is_read = fstat(fd, &status) == 0 && status.st_size >= 0;
     if (is_read && status.st_size > 0) {
         mapped = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         is_read = mapped != MAP_FAILED;

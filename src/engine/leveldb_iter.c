@@ -2,7 +2,8 @@
  * The LevelDB engine: iterators and snapshots.
  *
  * LevelDB's iterator steps over a damaged block and hands out older values of keys; its status
- * tells already at each such step, so it is asked every time.
+ * tells already at each such step. Asking costs a quarter of a step, so a walk reads entries
+ * ahead, more of them the longer it goes on, and asks once for all before the first is given.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,22 +27,17 @@ int stem_leveldb_snapshot_open(stem_engine *base, stem_engine_snapshot **opened)
 {
     leveldb_engine *engine = leveldb_of(base);
     stem_engine_snapshot *snapshot = malloc(sizeof *snapshot);
-    int code = STEM_OK;
 
     if (!snapshot)
         return stem_fail(STEM_ENOMEM, "no memory for a snapshot");
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        snapshot->frozen = leveldb_create_snapshot(engine->db);
-        atomic_fetch_add(&engine->open_readers, 1);
-    } else {
-        code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
+    int code = stem_leveldb_enter(engine);
     if (code != STEM_OK) {
         free(snapshot);
         return code;
     }
+    snapshot->frozen = leveldb_create_snapshot(engine->db);
+    atomic_fetch_add(&engine->open_readers, 1);
+    stem_leveldb_leave(engine);
     snapshot->options = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(snapshot->options, engine->verify);
     leveldb_readoptions_set_snapshot(snapshot->options, snapshot->frozen);
@@ -61,16 +57,31 @@ void stem_leveldb_snapshot_close(stem_engine *base, stem_engine_snapshot *snapsh
 
 /* ---- Iterators -------------------------------------------------------------------- */
 
+/* Where LevelDB's iterator stands: not placed yet, on an entry that was taken, on one that a
+ * seek arrived at, or behind the last. */
 enum position { AT_START, ON_ENTRY, AT_TARGET, AT_END };
+
+enum { AHEAD_MAX = 32, AHEAD_BYTES = 4096 };
+
+typedef struct entry {
+    stem_slice key, value;
+} entry;
 
 typedef struct leveldb_engine_iter {
     stem_engine_iter base;
     leveldb_iterator_t *entries;
-    int code;               /* the first failure */
-    enum position position; /* AT_TARGET: a seek placed it on what the next step gives */
+    int code; /* the first failure */
+    enum position position;
     bool is_reverse;
-    stem_slice start, end; /* point into `bounds` */
-    char bounds[];
+    stem_slice start, end; /* point into `bytes` */
+
+    /* Entries read ahead, of which `given` have been given, and how many to read the next
+     * time. A value that is not short lies in LevelDB's iterator, and is the last. */
+    size_t n_ahead, given, wanted;
+    entry ahead[AHEAD_MAX];
+    char *copies; /* of keys and short values; in `bytes` unless one needs more */
+    size_t copies_room;
+    char bytes[];
 } leveldb_engine_iter;
 
 int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapshot,
@@ -79,32 +90,30 @@ int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapsh
 {
     leveldb_engine *engine = leveldb_of(base);
     const size_t size = range->start.len + range->end.len;
-    leveldb_engine_iter *iter = malloc(sizeof *iter + size);
+    leveldb_engine_iter *iter = malloc(sizeof *iter + size + AHEAD_BYTES);
 
     if (!iter)
         return stem_fail(STEM_ENOMEM, "no memory for an iterator");
-    *iter = (leveldb_engine_iter){.base.engine = base, .is_reverse = reverse};
-    iter->start = (stem_slice){iter->bounds, range->start.len};
-    iter->end = (stem_slice){iter->bounds + range->start.len, range->end.len};
+    *iter =
+        (leveldb_engine_iter){.base.engine = base, .is_reverse = reverse, .wanted = 1};
+    iter->start = (stem_slice){iter->bytes, range->start.len};
+    iter->end = (stem_slice){iter->bytes + range->start.len, range->end.len};
+    iter->copies = iter->bytes + size;
+    iter->copies_room = AHEAD_BYTES;
     if (range->start.len > 0)
-        memcpy(iter->bounds, range->start.data, range->start.len);
+        memcpy(iter->bytes, range->start.data, range->start.len);
     if (range->end.len > 0)
-        memcpy(iter->bounds + range->start.len, range->end.data, range->end.len);
+        memcpy(iter->bytes + range->start.len, range->end.data, range->end.len);
 
-    pthread_rwlock_rdlock(&engine->gate);
-    if (engine->db) {
-        iter->entries = leveldb_create_iterator(
-            engine->db, stem_leveldb_read_options(engine, snapshot));
-        atomic_fetch_add(&engine->open_readers, 1);
-    } else {
-        iter->code = stem_leveldb_fail_closed(engine);
-    }
-    pthread_rwlock_unlock(&engine->gate);
-    if (iter->code != STEM_OK) {
-        int code = iter->code;
+    int code = stem_leveldb_enter(engine);
+    if (code != STEM_OK) {
         free(iter);
         return code;
     }
+    iter->entries =
+        leveldb_create_iterator(engine->db, stem_leveldb_read_options(engine, snapshot));
+    atomic_fetch_add(&engine->open_readers, 1);
+    stem_leveldb_leave(engine);
     *opened = &iter->base;
     return STEM_OK;
 }
@@ -115,6 +124,8 @@ void stem_leveldb_iter_close(stem_engine_iter *base)
 
     leveldb_iter_destroy(iter->entries);
     atomic_fetch_sub(&leveldb_of(base->engine)->open_readers, 1);
+    if (iter->copies_room > AHEAD_BYTES)
+        free(iter->copies);
     free(iter);
 }
 
@@ -173,6 +184,8 @@ int stem_leveldb_iter_seek(stem_engine_iter *base, stem_slice key)
 
     if (iter->code != STEM_OK)
         return iter->code;
+    iter->n_ahead = iter->given = 0;
+    iter->wanted = 1;
     iter->position = AT_TARGET;
     if (key.len == 0 ||
         (iter->is_reverse ? iter->end.len > 0 && stem_slice_compare(key, iter->end) >= 0
@@ -191,39 +204,102 @@ int stem_leveldb_iter_seek(stem_engine_iter *base, stem_slice key)
                                                              : seek_before(iter, key);
 }
 
-int stem_leveldb_iter_next(stem_engine_iter *base, stem_slice *key, stem_slice *value)
+/* Lets LevelDB step to the next entry, if there is one; what it hides, its status tells. */
+static bool step(leveldb_engine_iter *iter)
 {
-    leveldb_engine_iter *iter = (leveldb_engine_iter *)base;
-
-    if (iter->code != STEM_OK)
-        return iter->code;
-    switch (iter->position) {
-    case AT_END:
-        return STEM_NOTFOUND;
-    case AT_START:
-        if (go_to_start(iter) != STEM_OK)
-            return iter->code;
-        break;
-    case ON_ENTRY:
+    if (iter->position == ON_ENTRY) {
         if (iter->is_reverse)
             leveldb_iter_prev(iter->entries);
         else
             leveldb_iter_next(iter->entries);
-        break;
-    case AT_TARGET:
-        break;
+    } else if (iter->position == AT_END ||
+               (iter->position == AT_START && go_to_start(iter) != STEM_OK)) {
+        return false;
     }
-    iter->position = AT_END;
-    if (check_status(iter) != STEM_OK)
+    iter->position = is_valid(iter) ? ON_ENTRY : AT_END;
+    return iter->position == ON_ENTRY;
+}
+
+static bool is_beyond(const leveldb_engine_iter *iter, stem_slice key)
+{
+    return iter->is_reverse
+               ? stem_slice_compare(key, iter->start) < 0
+               : iter->end.len > 0 && stem_slice_compare(key, iter->end) >= 0;
+}
+
+static char *copy_bytes(char *to, stem_slice *bytes)
+{
+    memcpy(to, bytes->data, bytes->len);
+    to[bytes->len] = '\0';
+    bytes->data = to;
+    return to + bytes->len + 1;
+}
+
+/* Room for `size` bytes in `copies`, which holds nothing yet. */
+static bool make_room(leveldb_engine_iter *iter, size_t size)
+{
+    char *larger = malloc(size);
+
+    if (!larger) {
+        iter->code = stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes", size);
+        return false;
+    }
+    if (iter->copies_room > AHEAD_BYTES)
+        free(iter->copies);
+    iter->copies = larger;
+    iter->copies_room = size;
+    return true;
+}
+
+/* Reads the next entries, none at the end, and then has LevelDB's word for all of them. */
+static int read_ahead(leveldb_engine_iter *iter)
+{
+    size_t used = 0, n = 0;
+    bool is_short = true;
+
+    iter->n_ahead = iter->given = 0;
+    while (is_short && n < iter->wanted && step(iter)) {
+        entry *next = &iter->ahead[n];
+
+        next->key.data = leveldb_iter_key(iter->entries, &next->key.len);
+        next->value.data = leveldb_iter_value(iter->entries, &next->value.len);
+        if (is_beyond(iter, next->key)) {
+            iter->position = AT_END;
+            break;
+        }
+        is_short = next->value.len <= STEM_SHORT_VALUE;
+        size_t size = next->key.len + 1 + (is_short ? next->value.len + 1 : 0);
+        if (size > iter->copies_room - used && (n > 0 || !make_room(iter, size))) {
+            iter->position = AT_TARGET; /* it is taken the next time */
+            break;
+        }
+        char *end = copy_bytes(iter->copies + used, &next->key);
+        if (is_short)
+            copy_bytes(end, &next->value);
+        used += size;
+        n++;
+    }
+    if (iter->code != STEM_OK || check_status(iter) != STEM_OK)
         return iter->code;
-    if (!is_valid(iter))
-        return STEM_NOTFOUND;
-    key->data = leveldb_iter_key(iter->entries, &key->len);
-    if (iter->is_reverse ? stem_slice_compare(*key, iter->start) < 0
-                         : iter->end.len > 0 && stem_slice_compare(*key, iter->end) >= 0)
-        return STEM_NOTFOUND;
+    iter->n_ahead = n;
+    if (iter->wanted < AHEAD_MAX)
+        iter->wanted *= 2;
+    return STEM_OK;
+}
+
+int stem_leveldb_iter_next(stem_engine_iter *base, stem_slice *key, stem_slice *value)
+{
+    leveldb_engine_iter *iter = (leveldb_engine_iter *)base;
+
+    if (iter->given == iter->n_ahead) {
+        if (iter->code != STEM_OK || read_ahead(iter) != STEM_OK)
+            return iter->code;
+        if (iter->n_ahead == 0)
+            return STEM_NOTFOUND;
+    }
+    const entry *next = &iter->ahead[iter->given++];
+    *key = next->key;
     if (value)
-        value->data = leveldb_iter_value(iter->entries, &value->len);
-    iter->position = ON_ENTRY;
+        *value = next->value;
     return STEM_OK;
 }

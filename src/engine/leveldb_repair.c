@@ -23,21 +23,29 @@ void stem_leveldb_renew_log(leveldb_engine *engine)
                           sizeof nobodys_key);
 }
 
-/* Whether LevelDB took a new log and accepts writes: compacting reports neither. */
-static bool has_renewed(leveldb_engine *engine, uint64_t old_log)
+/* What LevelDB says to a write of nothing: NULL when it is accepted. */
+static char *write_nothing(leveldb_engine *engine)
+{
+    char *message = NULL;
+    leveldb_writebatch_t *nothing = leveldb_writebatch_create();
+
+    leveldb_write(engine->db, engine->write_options, nothing, &message);
+    leveldb_writebatch_destroy(nothing);
+    return message;
+}
+
+/* Whether LevelDB has taken a new log and accepts writes: compacting reports neither. The
+ * message of a refusal in `*message`, NULL when it has only stayed with the old log. */
+static bool has_renewed(leveldb_engine *engine, uint64_t old_log, char **message)
 {
     stem_directory_usage usage;
-    char *message = NULL;
 
+    *message = NULL;
     if (stem_directory_measure(engine->dir, &usage) != STEM_OK ||
         usage.newest_log <= old_log)
         return false;
-    leveldb_writebatch_t *nothing = leveldb_writebatch_create();
-    leveldb_write(engine->db, engine->write_options, nothing, &message);
-    leveldb_writebatch_destroy(nothing);
-    bool is_accepted = message == NULL;
-    leveldb_free(message);
-    return is_accepted;
+    *message = write_nothing(engine);
+    return *message == NULL;
 }
 
 static int reopen(leveldb_engine *engine)
@@ -61,28 +69,26 @@ static int reopen(leveldb_engine *engine)
     return code;
 }
 
-int stem_leveldb_repair(leveldb_engine *engine)
+static int repair(leveldb_engine *engine)
 {
     stem_directory_usage usage;
+    char *message;
 
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
         return code;
     /* Without room for the table that the log becomes, trying would turn a log that cannot
-     * be written into a database that cannot be. */
-    uint64_t needed = usage.log_bytes + ROOM_TO_SPARE;
-    uint64_t room = stem_directory_room(engine->dir);
-    if (room < needed)
-        return stem_fail(
-            STEM_EIO,
-            "no room to write after a failed write: %s has %llu bytes free and "
-            "needs %llu",
-            engine->dir->path, (unsigned long long)room, (unsigned long long)needed);
+     * be written into a database that cannot be; and without what opening needs, closing
+     * would end reading too. */
+    code = stem_directory_probe(engine->dir, usage.log_bytes + ROOM_TO_SPARE);
+    if (code != STEM_OK)
+        return code;
 
     bool is_whole = false;
     if (engine->db) {
         stem_leveldb_renew_log(engine);
-        is_whole = has_renewed(engine, usage.newest_log);
+        is_whole = has_renewed(engine, usage.newest_log, &message);
+        leveldb_free(message);
     }
     if (!is_whole)
         code = reopen(engine);
@@ -91,6 +97,56 @@ int stem_leveldb_repair(leveldb_engine *engine)
         atomic_fetch_add(&engine->repairs, 1);
     }
     return code;
+}
+
+int stem_leveldb_repair(leveldb_engine *engine)
+{
+    stem_failure last;
+
+    stem_failure_save(&last);
+    int code = repair(engine);
+    if (code == STEM_OK)
+        stem_failure_restore(&last);
+    return code;
+}
+
+int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log)
+{
+    int code = STEM_OK;
+    char *message;
+
+    pthread_mutex_lock(&engine->write_lock);
+    if (engine->must_repair) {
+        code = stem_leveldb_repair(engine);
+    } else if (!has_renewed(engine, old_log, &message)) {
+        engine->must_repair = true;
+        code = message ? stem_leveldb_fail(engine, message)
+                       : stem_directory_probe(engine->dir, ROOM_TO_SPARE);
+        if (code == STEM_OK)
+            code = stem_fail(STEM_EIO, "LevelDB began no new log");
+    }
+    pthread_mutex_unlock(&engine->write_lock);
+    return code;
+}
+
+int stem_leveldb_enter_closed(leveldb_engine *engine)
+{
+    pthread_rwlock_unlock(&engine->gate);
+
+    /* Who holds it is mending already, or is this thread, judging an expectation. */
+    if (pthread_mutex_trylock(&engine->write_lock) == 0) {
+        if (!engine->db)
+            stem_leveldb_repair(engine);
+        pthread_mutex_unlock(&engine->write_lock);
+    }
+    pthread_rwlock_rdlock(&engine->gate);
+    if (engine->db)
+        return STEM_OK;
+    pthread_rwlock_unlock(&engine->gate);
+    return stem_fail(STEM_EIO,
+                     "%s could not be opened again after a failed write; every use of "
+                     "it tries to",
+                     engine->dir->path);
 }
 
 /* Logs and names; sync_lock is held. */
@@ -112,6 +168,25 @@ static int save_memtable(leveldb_engine *engine)
     return code;
 }
 
+/* Logs and names, once more if that fails and the memtable can be saved; sync_lock is held. */
+static int sync_saving(leveldb_engine *engine)
+{
+    for (int attempt = 0;; attempt++) {
+        if (engine->must_save) {
+            int code = save_memtable(engine);
+            if (code != STEM_OK)
+                return code;
+            engine->must_save = false;
+        }
+        int code = sync_files(engine);
+        if (code == STEM_OK)
+            return STEM_OK;
+        engine->must_save = true;
+        if (attempt > 0)
+            return code;
+    }
+}
+
 /* One sync serves everybody whose commit was written before it began. LevelDB's own synced
  * write would not do: it leaves out older logs, and the names of new ones. */
 int stem_leveldb_sync(stem_engine *base)
@@ -123,12 +198,14 @@ int stem_leveldb_sync(stem_engine *base)
     pthread_mutex_lock(&engine->sync_lock);
     if (engine->synced < mine) {
         const uint64_t written = atomic_load(&engine->commits);
+        stem_failure last;
 
-        code = sync_files(engine);
-        if (code != STEM_OK && save_memtable(engine) == STEM_OK)
-            code = sync_files(engine);
-        if (code == STEM_OK)
+        stem_failure_save(&last);
+        code = sync_saving(engine);
+        if (code == STEM_OK) {
+            stem_failure_restore(&last);
             engine->synced = written;
+        }
     }
     pthread_mutex_unlock(&engine->sync_lock);
     return code;

@@ -142,11 +142,13 @@ static bool may_create(const stem_options *options)
     return !options->must_exist && !options->read_only;
 }
 
-/* Looks, locks and marks: what has to be right before LevelDB is called. */
-static int claim_directory(stem_directory *dir, const stem_options *options)
+/* Looks, locks and marks: what has to be right before LevelDB is called. `*is_new` tells that
+ * there is no database yet, and the lock is held. */
+static int claim_directory(stem_directory *dir, const stem_options *options, bool *is_new)
 {
     int found = stem_directory_inspect(dir);
 
+    *is_new = false;
     if (found < 0)
         return found;
     if (found == STEM_NOTFOUND && !may_create(options))
@@ -161,13 +163,14 @@ static int claim_directory(stem_directory *dir, const stem_options *options)
     found = stem_directory_inspect(dir);
     if (found == STEM_OK)
         return options->must_be_new ? STEM_EXISTS : STEM_OK;
-    return found == STEM_NOTFOUND ? stem_directory_mark(dir) : found;
+    *is_new = found == STEM_NOTFOUND;
+    return *is_new ? stem_directory_mark(dir) : found;
 }
 
-/* Undoes what claiming left in a directory that it did not find a database in. */
-static void unclaim_directory(stem_directory *dir, bool made)
+/* Undoes what claiming and LevelDB left in a directory that had no database. */
+static void unclaim_directory(stem_directory *dir, bool made, bool is_new)
 {
-    if (dir->lock_fd >= 0 && stem_directory_inspect(dir) == STEM_NOTFOUND)
+    if (is_new)
         stem_directory_clear(dir);
     if (made)
         rmdir(dir->path);
@@ -230,7 +233,7 @@ static int try_acquire_directory(const char *path, const stem_options *options,
                                  stem_engine **engine)
 {
     stem_directory dir;
-    bool made;
+    bool made, is_new = false;
 
     int code = stem_directory_open(path, may_create(options), &dir, &made);
     if (code != STEM_OK)
@@ -242,11 +245,11 @@ static int try_acquire_directory(const char *path, const stem_options *options,
             pthread_cond_wait(&registry_changed, &registry_lock);
         return code;
     }
-    code = claim_directory(&dir, options);
+    code = claim_directory(&dir, options, &is_new);
     if (code == STEM_OK)
         code = open_claimed(&dir, options, false, engine);
     if (code != STEM_OK)
-        unclaim_directory(&dir, made);
+        unclaim_directory(&dir, made, is_new);
     return code;
 }
 

@@ -69,20 +69,22 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
     return STEM_OK;
 }
 
-/* Lets go of the lock by itself: a child forked this moment may not have closed its copy of the
- * descriptor yet, and would keep the lock for as long. */
-static void unlock(int fd)
+void stem_directory_unlock(stem_directory *dir)
 {
     struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
-    fcntl(fd, F_OFD_SETLK, &whole);
-    stem_descriptor_close(fd);
+    if (dir->lock_fd < 0)
+        return;
+    /* By itself: a child forked this moment may not have closed its copy of the descriptor
+     * yet, and would keep the lock for as long. */
+    fcntl(dir->lock_fd, F_OFD_SETLK, &whole);
+    stem_descriptor_close(dir->lock_fd);
+    dir->lock_fd = -1;
 }
 
 void stem_directory_close(stem_directory *dir)
 {
-    if (dir->lock_fd >= 0)
-        unlock(dir->lock_fd);
+    stem_directory_unlock(dir);
     if (dir->fd >= 0)
         stem_descriptor_close(dir->fd);
     free(dir->path);
@@ -208,23 +210,35 @@ static int fail_locked(const stem_directory *dir, int fd)
             "%s is open in this very process, by another copy of the library; "
             "link one shared libstem, or hand its handle over",
             dir->path);
+    if (pid <= 0)
+        return stem_fail(STEM_ELOCKED,
+                         "%s is in use by another process; close it there, or wait until "
+                         "it ends",
+                         dir->path);
     return stem_fail(STEM_ELOCKED,
                      "%s is in use by process %ld; close it there, or wait until it ends",
                      dir->path, pid);
 }
 
-int stem_directory_lock(stem_directory *dir)
+static bool is_removed(const stem_directory *dir)
+{
+    struct stat status;
+
+    return fstat(dir->fd, &status) == 0 && status.st_nlink == 0;
+}
+
+int stem_directory_lock(stem_directory *dir, bool make)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat status;
-    char pid[32];
-    int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW,
-                                  0666);
+    int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME,
+                                  O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0666);
 
     if (fd < 0) {
-        if (fstat(dir->fd, &status) == 0 && status.st_nlink == 0)
-            return STEM_EGONE;
-        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+        if (errno == ENOENT && !make)
+            return STEM_NOTFOUND;
+        return is_removed(dir) ? STEM_EGONE
+                               : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
     }
     /* The lock belongs to this open file: neither another open in this process nor a close of
      * one can take it or drop it, as they could with LevelDB's own. */
@@ -235,16 +249,34 @@ int stem_directory_lock(stem_directory *dir)
         stem_descriptor_close(fd);
         return code;
     }
+    dir->lock_fd = fd;
     if (fstat(fd, &status) != 0 || status.st_nlink == 0) {
-        stem_descriptor_close(fd);
+        stem_directory_unlock(dir);
         return STEM_EGONE;
     }
-    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    /* Only for the text that others are shown: on a full disk they are told no process. */
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len)
-        errno = 0;
-    dir->lock_fd = fd;
     return STEM_OK;
+}
+
+void stem_directory_sign(const stem_directory *dir)
+{
+    char pid[32];
+    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+
+    /* On a full disk others are told no process. */
+    if (ftruncate(dir->lock_fd, 0) != 0 ||
+        pwrite(dir->lock_fd, pid, (size_t)len, 0) != len)
+        errno = 0;
+}
+
+int stem_directory_look(stem_directory *dir)
+{
+    int found = stem_directory_inspect(dir);
+
+    if (found >= 0 || stem_directory_lock(dir, false) == STEM_ELOCKED)
+        return found < 0 ? STEM_ELOCKED : found;
+    int again = is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
+    stem_directory_unlock(dir);
+    return again == found ? found : STEM_EGONE;
 }
 
 int stem_directory_sync_names(const stem_directory *dir)

@@ -38,35 +38,49 @@ static void make_link(stem_directory *dir)
         *dir->link = '\0';
 }
 
-int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
+/* Opens it and finds out who it is; what it took is left to the caller. */
+static int open_directory(const char *path, bool make, stem_directory *dir)
 {
     struct stat status;
 
+    dir->fd = stem_descriptor_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    if (dir->fd < 0) {
+        int cause = errno;
+
+        if (cause == ENOENT && !make)
+            return STEM_NOTFOUND;
+        if (cause == ENOENT && lstat(path, &status) != 0)
+            return STEM_EGONE; /* or it would be a link that leads nowhere */
+        return stem_fail(STEM_EIO, "cannot open the directory %s: %s", path,
+                         strerror(cause));
+    }
+    dir->path = realpath(path, NULL);
+    if (!dir->path && errno == ENOENT)
+        return STEM_EGONE;
+    if (!dir->path || fstat(dir->fd, &status) != 0)
+        return stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
+                         "cannot resolve the directory %s: %s", path, strerror(errno));
+    dir->device = status.st_dev;
+    dir->inode = status.st_ino;
+    make_link(dir);
+    return STEM_OK;
+}
+
+int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
+{
     *dir = (stem_directory){.fd = -1, .lock_fd = -1};
     *made = make && mkdir(path, 0777) == 0;
     if (make && !*made && errno != EEXIST)
         return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
                          strerror(errno));
 
-    dir->fd = stem_descriptor_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
-    if (dir->fd < 0) {
-        if (errno == ENOENT && !make)
-            return STEM_NOTFOUND;
-        return stem_fail(STEM_EIO, "cannot open the directory %s: %s", path,
-                         strerror(errno));
-    }
-    dir->path = realpath(path, NULL);
-    if (!dir->path || fstat(dir->fd, &status) != 0) {
-        int code =
-            stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
-                      "cannot resolve the directory %s: %s", path, strerror(errno));
+    int code = open_directory(path, make, dir);
+    if (code != STEM_OK) {
         stem_directory_close(dir);
-        return code;
+        if (*made)
+            rmdir(path);
     }
-    dir->device = status.st_dev;
-    dir->inode = status.st_ino;
-    make_link(dir);
-    return STEM_OK;
+    return code;
 }
 
 void stem_directory_unlock(stem_directory *dir)

@@ -28,7 +28,8 @@ static inline const char *stem_directory_name(const stem_directory *dir)
 }
 
 /* Opens the directory, first making it (not its parents) when `make` is set and it is
- * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set. */
+ * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set; STEM_EGONE
+ * when it was removed meanwhile. */
 int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made);
 
 /* Closes the descriptors, and with them the lock; frees the path. */

@@ -382,8 +382,6 @@ static int destroy_directory(stem_directory *dir)
     if (code == STEM_OK || code == STEM_ECORRUPT ||
         (code == STEM_NOTFOUND && stem_directory_has_ours(dir)))
         code = stem_directory_lock(dir, true);
-    if (code == STEM_EGONE)
-        return STEM_NOTFOUND;
     return code == STEM_OK ? stem_directory_remove(dir) : code;
 }
 
@@ -404,5 +402,5 @@ int stem_engine_destroy(const char *location)
         stem_directory_close(&dir);
     }
     pthread_mutex_unlock(&registry_lock);
-    return code;
+    return code == STEM_EGONE ? STEM_NOTFOUND : code;
 }

@@ -122,7 +122,9 @@ static int make_directory(const char *home_path, stem_directory *dir)
     int code = stem_directory_open(path, false, dir, &made);
     if (code != STEM_OK) {
         rmdir(path);
-        return code == STEM_NOTFOUND ? stem_fail(STEM_EIO, "%s was removed", path) : code;
+        return code == STEM_NOTFOUND || code == STEM_EGONE
+                   ? stem_fail(STEM_EIO, "%s was removed", path)
+                   : code;
     }
     code = stem_directory_lock(dir, true);
     if (code == STEM_OK) {

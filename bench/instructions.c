@@ -60,7 +60,7 @@ static volatile bool is_measured;
 
 /* The function whose instructions callgrind counts, by this name. That it does something after
  * the call keeps the compiler from jumping out of it instead of calling. */
-__attribute__((noinline, noclone, visibility("default"))) void
+__attribute__((noinline, visibility("default"))) void
 measured(work *do_work, const side *which, side_db *db);
 
 void measured(work *do_work, const side *which, side_db *db)

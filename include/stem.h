@@ -31,8 +31,9 @@
  * Caveats, which no library over LevelDB can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
- * - A log or MANIFEST cut short by damage is taken for a crash: the database opens in an
- *   earlier state, without an error. Damage to tables and to CURRENT is always reported.
+ * - A log cut short by damage is taken for a crash: the database opens in an earlier
+ *   state, without an error. Damage to tables, CURRENT and MANIFEST is always reported,
+ *   with the name of the file (unless no_verify is set).
  * - After a failed table write (a full disk, no descriptors left) LevelDB must be
  *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
  *   snapshot is open: until those are closed commits go on failing with STEM_EIO.

@@ -141,7 +141,7 @@ void stem_array_encode(const stem_array_view *array, unsigned char *out)
     out[3] = (unsigned char)(payload >> 8);
     out[4] = (unsigned char)payload;
     out[5] = STEM_ARRAY_EXT_CODE;
-    out[6] = (unsigned char)array->dtype;
+    out[STEM_ARRAY_DTYPE_AT] = (unsigned char)array->dtype;
     out[7] = (unsigned char)array->ndim;
     out += EXT32_LEN + FIXED_LEN;
     memcpy(out, shape_of(array), shape_len);

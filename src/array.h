@@ -7,7 +7,12 @@
 
 #include "stem.h"
 
-enum { STEM_ARRAY_EXT_CODE = 78, STEM_ARRAY_HEADER_MAX = 8 + 8 * STEM_NDIM_MAX + 15 };
+/* STEM_ARRAY_DTYPE_AT: where the element type is, in the form that Stem writes. */
+enum {
+    STEM_ARRAY_EXT_CODE = 78,
+    STEM_ARRAY_DTYPE_AT = 6,
+    STEM_ARRAY_HEADER_MAX = 8 + 8 * STEM_NDIM_MAX + 15
+};
 
 /* Bytes of the whole ext object, or 0 after stem_fail when the array cannot be stored. */
 size_t stem_array_encoded_size(const stem_array_view *array);

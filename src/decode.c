@@ -94,50 +94,59 @@ int stem_decode(const void *data, size_t len, stem_value *out)
     return stem_value_read(data, end, true, out, &end);
 }
 
-int stem_value_adopt(char *buffer, size_t len, stem_value *out)
+/* Lets the value own the malloc'ed buffer that it was read from, if anything in it points
+ * there, and frees it otherwise. */
+static int take_buffer(stem_value *value, char *buffer)
 {
-    const unsigned char *end = (const unsigned char *)buffer + len;
-    stem_value value;
-    int code;
+    int code = STEM_OK;
 
-    if (!stem_read_common((unsigned char *)buffer, len, &value) &&
-        !stem_read_plain_array((unsigned char *)buffer, len, &value)) {
-        code = read_value((unsigned char *)buffer, end, true, &value, &end);
-        if (code != STEM_OK) {
-            free(buffer);
-            return code;
-        }
-    }
-    switch (value.type) {
+    switch (value->type) {
     case STEM_STR:
         /* The head made room for the NUL. */
-        memmove(buffer, value.as.str.data, value.as.str.len);
-        buffer[value.as.str.len] = '\0';
-        value.as.str.data = buffer;
-        value.owned = buffer;
+        memmove(buffer, value->as.str.data, value->as.str.len);
+        buffer[value->as.str.len] = '\0';
+        value->as.str.data = buffer;
+        value->owned = buffer;
         break;
     case STEM_ARRAY:
-        if (stem_array_is_aligned(&value.as.array)) {
-            value.owned = buffer;
+        if (stem_array_is_aligned(&value->as.array)) {
+            value->owned = buffer;
             break;
         }
-        code = own_array(&value);
+        code = own_array(value);
         free(buffer);
-        if (code != STEM_OK)
-            return code;
         break;
     case STEM_BIN:
     case STEM_EXT:
     case STEM_LIST:
     case STEM_MAP:
-        value.owned = buffer;
+        value->owned = buffer;
         break;
     default:
         free(buffer);
         break;
     }
-    *out = value;
-    return STEM_OK;
+    return code;
+}
+
+int stem_value_adopt(char *buffer, size_t len, stem_value *out)
+{
+    const unsigned char *bytes = (unsigned char *)buffer, *end = bytes + len;
+    stem_value value;
+    int code;
+
+    /* Straight into the result: after these nothing can fail, because malloc aligns. */
+    if (stem_read_common(bytes, len, out) || stem_read_plain_array(bytes, len, out))
+        return take_buffer(out, buffer);
+    code = read_value(bytes, end, true, &value, &end);
+    if (code != STEM_OK) {
+        free(buffer);
+        return code;
+    }
+    code = take_buffer(&value, buffer);
+    if (code == STEM_OK)
+        *out = value;
+    return code;
 }
 
 int stem_value_copy(const void *data, size_t len, stem_value *out)

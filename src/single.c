@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "db.h"
 #include "error.h"
+#include "msgpack_bytes.h"
 #include "value.h"
 
 /* ---- Writing ---------------------------------------------------------------------- */
@@ -267,6 +269,17 @@ int stem_get_bin(stem_db *db, const char *key, void **out, size_t *len)
     return STEM_OK;
 }
 
+/* Whether the bytes are an array of that element type in Stem's own form: then it is decoded
+ * where the result goes, as there is nothing else to look at. */
+static bool read_wanted_array(const stem_read *read, int dtype, stem_value *out)
+{
+    const unsigned char *bytes = (const unsigned char *)read->data;
+
+    return read->len > STEM_ARRAY_DTYPE_AT &&
+           (dtype == STEM_ANY || dtype == bytes[STEM_ARRAY_DTYPE_AT]) &&
+           stem_read_plain_array(bytes, read->len, out);
+}
+
 int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out)
 {
     stem_value stored, array;
@@ -275,16 +288,18 @@ int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out)
 
     if (code != STEM_OK)
         return code;
+    if (read_wanted_array(&read, dtype, out)) {
+        out->owned = read.data;
+        return STEM_OK;
+    }
     code = stem_value_adopt(read.data, read.len, &stored);
     if (code != STEM_OK)
         return end(db, "get", key, code);
-    if (stored.type == STEM_ARRAY &&
-        (dtype == STEM_ANY || dtype == stored.as.array.dtype)) {
-        *out = stored; /* owned, where stem_as_array would borrow */
-        return STEM_OK;
-    }
     code = stem_as_array(&stored, dtype, &array);
-    stem_value_free(&stored);
+    if (code == STEM_OK && stored.type == STEM_ARRAY)
+        array = stored; /* what it would borrow, owned */
+    else
+        stem_value_free(&stored);
     if (code == STEM_OK)
         *out = array;
     return end(db, "get", key, code);

@@ -38,51 +38,67 @@ static void make_link(stem_directory *dir)
         *dir->link = '\0';
 }
 
-int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
+/* Opens it and finds out who it is; what it took is left to the caller. */
+static int open_directory(const char *path, bool make, stem_directory *dir)
 {
     struct stat status;
 
-    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
-    *made = make && mkdir(path, 0777) == 0;
-    if (make && !*made && errno != EEXIST)
-        return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
-                         strerror(errno));
-
     dir->fd = stem_descriptor_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
     if (dir->fd < 0) {
-        if (errno == ENOENT && !make)
+        int cause = errno;
+
+        if (cause == ENOENT && !make)
             return STEM_NOTFOUND;
+        if (cause == ENOENT && lstat(path, &status) != 0)
+            return STEM_EGONE; /* or it would be a link that leads nowhere */
         return stem_fail(STEM_EIO, "cannot open the directory %s: %s", path,
-                         strerror(errno));
+                         strerror(cause));
     }
     dir->path = realpath(path, NULL);
-    if (!dir->path || fstat(dir->fd, &status) != 0) {
-        int code =
-            stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
-                      "cannot resolve the directory %s: %s", path, strerror(errno));
-        stem_directory_close(dir);
-        return code;
-    }
+    if (!dir->path && errno == ENOENT)
+        return STEM_EGONE;
+    if (!dir->path || fstat(dir->fd, &status) != 0)
+        return stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
+                         "cannot resolve the directory %s: %s", path, strerror(errno));
     dir->device = status.st_dev;
     dir->inode = status.st_ino;
     make_link(dir);
     return STEM_OK;
 }
 
-/* Lets go of the lock by itself: a child forked this moment may not have closed its copy of the
- * descriptor yet, and would keep the lock for as long. */
-static void unlock(int fd)
+int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
+{
+    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+    *made = make && mkdir(path, 0777) == 0;
+    if (make && !*made && errno != EEXIST)
+        return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
+                         strerror(errno));
+
+    int code = open_directory(path, make, dir);
+    if (code != STEM_OK) {
+        stem_directory_close(dir);
+        if (*made)
+            rmdir(path);
+    }
+    return code;
+}
+
+void stem_directory_unlock(stem_directory *dir)
 {
     struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
-    fcntl(fd, F_OFD_SETLK, &whole);
-    stem_descriptor_close(fd);
+    if (dir->lock_fd < 0)
+        return;
+    /* By itself: a child forked this moment may not have closed its copy of the descriptor
+     * yet, and would keep the lock for as long. */
+    fcntl(dir->lock_fd, F_OFD_SETLK, &whole);
+    stem_descriptor_close(dir->lock_fd);
+    dir->lock_fd = -1;
 }
 
 void stem_directory_close(stem_directory *dir)
 {
-    if (dir->lock_fd >= 0)
-        unlock(dir->lock_fd);
+    stem_directory_unlock(dir);
     if (dir->fd >= 0)
         stem_descriptor_close(dir->fd);
     free(dir->path);
@@ -208,23 +224,35 @@ static int fail_locked(const stem_directory *dir, int fd)
             "%s is open in this very process, by another copy of the library; "
             "link one shared libstem, or hand its handle over",
             dir->path);
+    if (pid <= 0)
+        return stem_fail(STEM_ELOCKED,
+                         "%s is in use by another process; close it there, or wait until "
+                         "it ends",
+                         dir->path);
     return stem_fail(STEM_ELOCKED,
                      "%s is in use by process %ld; close it there, or wait until it ends",
                      dir->path, pid);
 }
 
-int stem_directory_lock(stem_directory *dir)
+static bool is_removed(const stem_directory *dir)
+{
+    struct stat status;
+
+    return fstat(dir->fd, &status) == 0 && status.st_nlink == 0;
+}
+
+int stem_directory_lock(stem_directory *dir, bool make)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct stat status;
-    char pid[32];
-    int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW,
-                                  0666);
+    int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME,
+                                  O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0666);
 
     if (fd < 0) {
-        if (fstat(dir->fd, &status) == 0 && status.st_nlink == 0)
-            return STEM_EGONE;
-        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+        if (errno == ENOENT && !make)
+            return STEM_NOTFOUND;
+        return is_removed(dir) ? STEM_EGONE
+                               : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
     }
     /* The lock belongs to this open file: neither another open in this process nor a close of
      * one can take it or drop it, as they could with LevelDB's own. */
@@ -235,16 +263,34 @@ int stem_directory_lock(stem_directory *dir)
         stem_descriptor_close(fd);
         return code;
     }
+    dir->lock_fd = fd;
     if (fstat(fd, &status) != 0 || status.st_nlink == 0) {
-        stem_descriptor_close(fd);
+        stem_directory_unlock(dir);
         return STEM_EGONE;
     }
-    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    /* Only for the text that others are shown: on a full disk they are told no process. */
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len)
-        errno = 0;
-    dir->lock_fd = fd;
     return STEM_OK;
+}
+
+void stem_directory_sign(const stem_directory *dir)
+{
+    char pid[32];
+    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+
+    /* On a full disk others are told no process. */
+    if (ftruncate(dir->lock_fd, 0) != 0 ||
+        pwrite(dir->lock_fd, pid, (size_t)len, 0) != len)
+        errno = 0;
+}
+
+int stem_directory_look(stem_directory *dir)
+{
+    int found = stem_directory_inspect(dir);
+
+    if (found >= 0 || stem_directory_lock(dir, false) == STEM_ELOCKED)
+        return found < 0 ? STEM_ELOCKED : found;
+    int again = is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
+    stem_directory_unlock(dir);
+    return again == found ? found : STEM_EGONE;
 }
 
 int stem_directory_sync_names(const stem_directory *dir)

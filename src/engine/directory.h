@@ -28,7 +28,8 @@ static inline const char *stem_directory_name(const stem_directory *dir)
 }
 
 /* Opens the directory, first making it (not its parents) when `make` is set and it is
- * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set. */
+ * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set; STEM_EGONE
+ * when it was removed meanwhile. */
 int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made);
 
 /* Closes the descriptors, and with them the lock; frees the path. */
@@ -39,9 +40,17 @@ void stem_directory_close(stem_directory *dir);
  * newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
 int stem_directory_inspect(const stem_directory *dir);
 
-/* Takes stem.lock, making the file. STEM_ELOCKED when somebody has it; STEM_EGONE when the
- * directory was removed meanwhile. */
-int stem_directory_lock(stem_directory *dir);
+/* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is missing.
+ * STEM_ELOCKED when somebody has it; STEM_EGONE when the directory was removed meanwhile. */
+int stem_directory_lock(stem_directory *dir, bool make);
+void stem_directory_unlock(stem_directory *dir);
+/* Writes this process's number into stem.lock, for others to be told. */
+void stem_directory_sign(const stem_directory *dir);
+
+/* As stem_directory_inspect, without the lock, and sure of its failures: they are looked at again
+ * under the lock, since what is refused may be half of what somebody else is doing. That is
+ * STEM_ELOCKED, or STEM_EGONE when it is over by then. Changes nothing. */
+int stem_directory_look(stem_directory *dir);
 
 /* Writes the marker and makes it durable. The lock must be held. */
 int stem_directory_mark(const stem_directory *dir);

@@ -13,7 +13,7 @@
 #include "leveldb_engine.h"
 #include "leveldb_files.h"
 
-enum { NAME_ROOM = 32, MESSAGE_ROOM = 640 };
+enum { NAME_ROOM = STEM_MANIFEST_ROOM, MESSAGE_ROOM = 640 };
 
 /* ---- The tables of the newest version --------------------------------------------- */
 
@@ -153,8 +153,9 @@ static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_RO
     return is_found;
 }
 
-/* What keeps a database from being opened: CURRENT, its MANIFEST, or a log. */
-static bool find_unopened(const leveldb_engine *engine, bool has_checksums_wrong,
+/* What keeps a database from being opened: CURRENT or, where LevelDB says no name, a log whose
+ * checksums are wrong or else the MANIFEST, which may be damaged by being too short. */
+static bool find_unopened(const leveldb_engine *engine, bool is_unnamed,
                           char name[NAME_ROOM])
 {
     const int directory = engine->dir->fd;
@@ -163,10 +164,9 @@ static bool find_unopened(const leveldb_engine *engine, bool has_checksums_wrong
         snprintf(name, NAME_ROOM, "CURRENT");
         return true;
     }
-    return has_checksums_wrong &&
-           (!stem_leveldb_log_is_whole(directory, name) ||
-            stem_directory_find_log(engine->dir, stem_leveldb_log_is_whole, name,
-                                    NAME_ROOM));
+    if (is_unnamed && stem_leveldb_log_is_whole(directory, name))
+        stem_directory_find_log(engine->dir, stem_leveldb_log_is_whole, name, NAME_ROOM);
+    return is_unnamed;
 }
 
 /* ---- Failing ---------------------------------------------------------------------- */
@@ -193,11 +193,11 @@ int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key
 
     tell(engine, message, told);
     leveldb_free(message);
+    const bool is_unnamed = is_corrupt && !strstr(told, engine->dir->path);
     if (engine->db)
-        is_found = is_corrupt && !strstr(told, engine->dir->path) &&
-                   find_table(engine, key, name);
+        is_found = is_unnamed && find_table(engine, key, name);
     else if (!engine->is_new)
-        is_found = find_unopened(engine, is_corrupt, name);
+        is_found = find_unopened(engine, is_unnamed, name);
     if (is_found)
         return stem_fail(STEM_ECORRUPT, "%s/%s is damaged or missing; LevelDB: %s",
                          engine->dir->path, name, told);

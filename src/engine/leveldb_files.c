@@ -115,21 +115,53 @@ static size_t block_size(const crc_table *table, const unsigned char *bytes, siz
     return 0;
 }
 
+/* Reads a number of LevelDB's variable length and steps over it. */
+static uint64_t read_varint(const unsigned char **at, const unsigned char *end)
+{
+    uint64_t number = 0;
+
+    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+        unsigned char byte = *(*at)++;
+
+        number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            break;
+    }
+    return number;
+}
+
+typedef struct block {
+    size_t start, size; /* without its trailer */
+} block;
+
+/* Whether the footer tells the last two blocks, of metadata and the index. */
+static bool is_footer_whole(const unsigned char *footer, const block *meta,
+                            const block *index)
+{
+    const unsigned char *at = footer, *end = footer + FOOTER - sizeof table_magic;
+
+    return memcmp(end, table_magic, sizeof table_magic) == 0 &&
+           read_varint(&at, end) == meta->start && read_varint(&at, end) == meta->size &&
+           read_varint(&at, end) == index->start && read_varint(&at, end) == index->size;
+}
+
 static bool are_blocks_whole(const unsigned char *bytes, size_t size)
 {
     const crc_table table = make_crc_table();
+    block meta = {0}, index = {0};
 
-    if (size < FOOTER ||
-        memcmp(bytes + size - sizeof table_magic, table_magic, sizeof table_magic) != 0)
+    if (size < FOOTER)
         return false;
     for (size_t at = 0, end = size - FOOTER; at < end;) {
         size_t step = block_size(&table, bytes + at, end - at);
 
         if (step == 0)
             return false;
+        meta = index;
+        index = (block){at, step - BLOCK_TRAILER};
         at += step;
     }
-    return true;
+    return is_footer_whole(bytes + size - FOOTER, &meta, &index);
 }
 
 bool stem_leveldb_table_is_whole(int directory, const char *name)
@@ -191,14 +223,14 @@ bool stem_leveldb_log_is_whole(int directory, const char *name)
     return is_whole;
 }
 
-bool stem_leveldb_current_is_whole(int directory, char manifest[32])
+bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM])
 {
     static const char prefix[] = "MANIFEST-";
     int fd = stem_descriptor_open(directory, "CURRENT", O_RDONLY, 0);
 
     if (fd < 0)
         return errno != ENOENT;
-    ssize_t len = read(fd, manifest, 31);
+    ssize_t len = read(fd, manifest, STEM_MANIFEST_ROOM - 1);
     stem_descriptor_close(fd);
     if (len < (ssize_t)sizeof prefix || manifest[len - 1] != '\n')
         return false;

@@ -5,7 +5,9 @@
 #ifndef STEM_ENGINE_LEVELDB_FILES_H
 #define STEM_ENGINE_LEVELDB_FILES_H
 
-#include <stdbool.h>
+#include "directory.h"
+
+enum { STEM_MANIFEST_ROOM = 32 };
 
 /* False for a table whose blocks do not follow each other from its start to its footer, each
  * with its own checksum. True as well for one that cannot be read at all: that is told
@@ -16,6 +18,10 @@ bool stem_leveldb_table_is_whole(int directory, const char *name);
 bool stem_leveldb_log_is_whole(int directory, const char *name);
 
 /* Whether CURRENT names a MANIFEST that is there; its name in `manifest`. */
-bool stem_leveldb_current_is_whole(int directory, char manifest[32]);
+bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM]);
+
+/* leveldb_manifest.c. STEM_ECORRUPT, naming it, for a MANIFEST that has lost its end, or the
+ * log that it names last. */
+int stem_leveldb_check_manifest(const stem_directory *dir);
 
 #endif

@@ -146,7 +146,7 @@ static bool may_create(const stem_options *options)
  * there is no database yet, and the lock is held. */
 static int claim_directory(stem_directory *dir, const stem_options *options, bool *is_new)
 {
-    int found = stem_directory_inspect(dir);
+    int found = stem_directory_look(dir);
 
     *is_new = false;
     if (found < 0)
@@ -156,15 +156,18 @@ static int claim_directory(stem_directory *dir, const stem_options *options, boo
     if (found == STEM_OK && options->must_be_new)
         return STEM_EXISTS;
 
-    int code = stem_directory_lock(dir);
+    int code = stem_directory_lock(dir, true);
     if (code != STEM_OK)
         return code;
     /* Somebody else may have made, or removed, a database before the lock was ours. */
     found = stem_directory_inspect(dir);
-    if (found == STEM_OK)
-        return options->must_be_new ? STEM_EXISTS : STEM_OK;
+    if (found < 0)
+        return found;
+    if (found == STEM_OK && options->must_be_new)
+        return STEM_EXISTS;
+    stem_directory_sign(dir);
     *is_new = found == STEM_NOTFOUND;
-    return *is_new ? stem_directory_mark(dir) : found;
+    return *is_new ? stem_directory_mark(dir) : STEM_OK;
 }
 
 /* Undoes what claiming and LevelDB left in a directory that had no database. */
@@ -375,12 +378,10 @@ static int destroy_directory(stem_directory *dir)
         return stem_fail(STEM_ELOCKED,
                          "%s is open in this process; close its handles first",
                          dir->path);
-    int code = stem_directory_inspect(dir);
+    int code = stem_directory_look(dir);
     if (code == STEM_OK || code == STEM_ECORRUPT ||
         (code == STEM_NOTFOUND && stem_directory_has_ours(dir)))
-        code = stem_directory_lock(dir);
-    if (code == STEM_EGONE)
-        return STEM_NOTFOUND;
+        code = stem_directory_lock(dir, true);
     return code == STEM_OK ? stem_directory_remove(dir) : code;
 }
 
@@ -401,5 +402,5 @@ int stem_engine_destroy(const char *location)
         stem_directory_close(&dir);
     }
     pthread_mutex_unlock(&registry_lock);
-    return code;
+    return code == STEM_EGONE ? STEM_NOTFOUND : code;
 }

@@ -102,7 +102,7 @@ static void remove_abandoned(const char *path, int home)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (stem_directory_open(name, false, &dir, &made) != STEM_OK)
             continue;
-        if (stem_directory_lock(&dir) == STEM_OK)
+        if (stem_directory_lock(&dir, true) == STEM_OK)
             stem_directory_remove(&dir);
         stem_directory_close(&dir);
     }
@@ -122,11 +122,15 @@ static int make_directory(const char *home_path, stem_directory *dir)
     int code = stem_directory_open(path, false, dir, &made);
     if (code != STEM_OK) {
         rmdir(path);
-        return code == STEM_NOTFOUND ? stem_fail(STEM_EIO, "%s was removed", path) : code;
+        return code == STEM_NOTFOUND || code == STEM_EGONE
+                   ? stem_fail(STEM_EIO, "%s was removed", path)
+                   : code;
     }
-    code = stem_directory_lock(dir);
-    if (code == STEM_OK)
+    code = stem_directory_lock(dir, true);
+    if (code == STEM_OK) {
+        stem_directory_sign(dir);
         code = stem_directory_mark(dir);
+    }
     if (code != STEM_OK) {
         stem_directory_remove(dir);
         stem_directory_close(dir);

@@ -1,0 +1,185 @@
+/*
+ * Whether LevelDB's MANIFEST has lost its end.
+ *
+ * LevelDB takes a MANIFEST cut short for the work of a crash. It would then replay the newest log
+ * onto an older state, between which writes are missing, and delete the tables that hold them.
+ * But the last record to name a log was written when that log was there, and no log is removed
+ * before a later one is named: so where the named log is missing, the MANIFEST is not whole.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "descriptor.h"
+#include "leveldb_files.h"
+
+/* ---- Records of edits ------------------------------------------------------------- */
+
+typedef struct span {
+    const unsigned char *at, *end;
+    bool is_broken;
+} span;
+
+static uint64_t take_number(span *edit)
+{
+    uint64_t number = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        if (edit->at == edit->end)
+            break;
+        unsigned char byte = *edit->at++;
+        number |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            return number;
+    }
+    edit->is_broken = true;
+    return 0;
+}
+
+static void skip_numbers(span *edit, int n)
+{
+    while (n-- > 0)
+        take_number(edit);
+}
+
+static void skip_strings(span *edit, int n)
+{
+    while (n-- > 0) {
+        uint64_t len = take_number(edit);
+
+        if (len > (uint64_t)(edit->end - edit->at))
+            edit->is_broken = true;
+        else
+            edit->at += len;
+    }
+}
+
+/* Reads an edit of LevelDB's version_edit.cc, for the number of its log. */
+static void read_edit(span edit, uint64_t *log_number)
+{
+    enum {
+        COMPARATOR = 1,
+        LOG_NUMBER = 2,
+        NEXT_FILE = 3,
+        LAST_SEQUENCE = 4,
+        COMPACT_POINTER = 5,
+        DELETED_FILE = 6,
+        NEW_FILE = 7,
+        PREVIOUS_LOG = 9
+    };
+
+    while (edit.at < edit.end && !edit.is_broken)
+        switch (take_number(&edit)) {
+        case COMPARATOR:
+            skip_strings(&edit, 1);
+            break;
+        case LOG_NUMBER: {
+            uint64_t number = take_number(&edit);
+
+            if (!edit.is_broken)
+                *log_number = number;
+            break;
+        }
+        case NEXT_FILE:
+        case LAST_SEQUENCE:
+        case PREVIOUS_LOG:
+            skip_numbers(&edit, 1);
+            break;
+        case COMPACT_POINTER:
+            skip_numbers(&edit, 1);
+            skip_strings(&edit, 1);
+            break;
+        case DELETED_FILE:
+            skip_numbers(&edit, 2);
+            break;
+        case NEW_FILE:
+            skip_numbers(&edit, 3);
+            skip_strings(&edit, 2);
+            break;
+        default:
+            return;
+        }
+}
+
+/* Joins the fragments of records in place, of LevelDB's log format, and reads each. What is
+ * damaged ends the reading: LevelDB finds it too, and tells. */
+static uint64_t last_log_number(unsigned char *bytes, size_t size)
+{
+    enum { BLOCK = 32768, HEADER = 7, FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4 };
+    uint64_t number = 0;
+    unsigned char *record = bytes, *record_end = bytes;
+
+    for (size_t at = 0; at + HEADER <= size;) {
+        const unsigned char *header = bytes + at;
+        const size_t left = BLOCK - at % BLOCK;
+        const size_t len = (size_t)header[4] | (size_t)header[5] << 8;
+
+        if (left < HEADER) {
+            at += left;
+            continue;
+        }
+        if (HEADER + len > left || HEADER + len > size - at || header[6] < FULL ||
+            header[6] > LAST)
+            break;
+        const int type = header[6];
+        if (type == FULL || type == FIRST)
+            record = record_end = bytes + at;
+        memmove(record_end, header + HEADER, len);
+        record_end += len;
+        if (type == FULL || type == LAST)
+            read_edit((span){.at = record, .end = record_end}, &number);
+        at += HEADER + len;
+    }
+    return number;
+}
+
+/* ---- The file --------------------------------------------------------------------- */
+
+/* The whole file in memory, or NULL when it cannot be read. */
+static unsigned char *read_file(int directory, const char *name, size_t *size)
+{
+    struct stat status;
+    unsigned char *bytes = NULL;
+    int fd = stem_descriptor_open(directory, name, O_RDONLY, 0);
+
+    if (fd < 0)
+        return NULL;
+    *size = 0;
+    if (fstat(fd, &status) == 0)
+        bytes = malloc((size_t)status.st_size + 1);
+    while (bytes && *size < (size_t)status.st_size) {
+        ssize_t got = read(fd, bytes + *size, (size_t)status.st_size - *size);
+
+        if (got <= 0)
+            break;
+        *size += (size_t)got;
+    }
+    stem_descriptor_close(fd);
+    return bytes;
+}
+
+int stem_leveldb_check_manifest(const stem_directory *dir)
+{
+    char manifest[STEM_MANIFEST_ROOM], log[32];
+    size_t size;
+
+    if (!stem_leveldb_current_is_whole(dir->fd, manifest))
+        return STEM_OK; /* LevelDB tells */
+    unsigned char *bytes = read_file(dir->fd, manifest, &size);
+    if (!bytes)
+        return STEM_OK;
+    uint64_t number = last_log_number(bytes, size);
+    free(bytes);
+    snprintf(log, sizeof log, "%06llu.log", (unsigned long long)number);
+    if (number == 0 || faccessat(dir->fd, log, F_OK, 0) == 0)
+        return STEM_OK;
+    return stem_fail(STEM_ECORRUPT,
+                     "%s/%s is damaged, or %s is missing that it names: writes are lost; "
+                     "restore both from a backup",
+                     dir->path, manifest, log);
+}

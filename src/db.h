@@ -62,7 +62,8 @@ typedef struct stem_key {
 int stem_key_make(const stem_db *db, const char *name, stem_key *key);
 static inline void stem_key_free(stem_key *key)
 {
-    stem_free(key->heap);
+    if (key->heap)
+        stem_free(key->heap);
 }
 
 /* The stored bytes that a range spans below a handle. */

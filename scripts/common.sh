@@ -9,7 +9,7 @@ build_packages=(
     gcc g++ libc6-dev make autoconf automake libtool pkg-config
     libleveldb-dev libmsgpack-dev libjansson-dev
 )
-test_packages=(check libsubunit-dev strace valgrind binutils jq alsa-utils)
+test_packages=(check libsubunit-dev strace binutils jq locales alsa-utils)
 demo_packages=(iso-codes alsa-utils jq)
 
 say() {

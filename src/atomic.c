@@ -161,6 +161,26 @@ int stem_replace_value(stem_db *db, const char *key, stem_value value)
     return finish(&attempt, "replace", key, code);
 }
 
+/* Makes what the caller gets before anything is stored, so that nothing is stored when it
+ * cannot be made. */
+static int get_or_put_once(struct attempt *attempt, stem_value *now)
+{
+    stem_value made = stem_nil();
+
+    int code = read_current(attempt);
+    if (code == STEM_OK && now)
+        code = attempt->read.data
+                   ? stem_value_copy(attempt->read.data, attempt->read.len, &made)
+                   : stem_value_copy(attempt->bytes, attempt->size, &made);
+    if (code == STEM_OK && !attempt->read.data)
+        code = insert_encoded(attempt);
+    if (code == STEM_OK && now)
+        *now = made;
+    else
+        stem_value_free(&made);
+    return code;
+}
+
 int stem_get_or_put_value(stem_db *db, const char *key, stem_value value, stem_value *now)
 {
     struct attempt attempt;
@@ -170,15 +190,9 @@ int stem_get_or_put_value(stem_db *db, const char *key, stem_value value, stem_v
         return code;
     code = encode(&attempt, &value);
     if (code == STEM_OK)
-        do {
-            code = read_current(&attempt);
-            if (code == STEM_OK && !attempt.read.data)
-                code = insert_encoded(&attempt);
-        } while (code == STEM_CONFLICT);
-    if (code == STEM_OK && now)
-        code = attempt.read.data
-                   ? stem_value_copy(attempt.read.data, attempt.read.len, now)
-                   : stem_value_copy(attempt.bytes, attempt.size, now);
+        do
+            code = get_or_put_once(&attempt, now);
+        while (code == STEM_CONFLICT);
     return finish(&attempt, "get or put", key, code);
 }
 

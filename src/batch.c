@@ -354,3 +354,10 @@ size_t stem_batch_held(const stem_batch *batch)
 {
     return batch->held;
 }
+
+void stem_batch_at(const stem_batch *batch, size_t i, const stem_write **write,
+                   const stem_expectation **expectation)
+{
+    *write = &batch->writes[i];
+    *expectation = &batch->expectations[i];
+}

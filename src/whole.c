@@ -3,7 +3,7 @@
  *
  * Whole places go in chunks of bounded size. A copy writes what the source held when it began.
  * A move copies, makes that durable, and only then removes from the source each entry that the
- * destination has; an entry that changed meanwhile is copied again first.
+ * destination has; an entry that changed meanwhile is moved by itself, as it is by then.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +40,11 @@ static int move_key(const stem_db *to, stem_slice below, moved_key *buffer,
 {
     size_t len = to->prefix_len + below.len;
 
+    if (len > STEM_PATH_MAX)
+        return stem_fail(STEM_EINVAL,
+                         "a path would be %zu bytes at the destination, over the limit "
+                         "of %d",
+                         len, STEM_PATH_MAX);
     if (len > buffer->room) {
         char *larger = realloc(buffer->bytes, 2 * len);
 
@@ -108,162 +113,6 @@ int stem_clear(stem_db *db, const stem_range *range)
     return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "clear", NULL);
 }
 
-/* ---- A whole place ---------------------------------------------------------------- */
-
-/* What a copy or a move of a whole place works with. */
-struct transfer {
-    stem_db *from, *to;
-    stem_span source;
-    stem_batch *arriving; /* puts below `to` */
-    stem_batch *leaving;  /* expectations and deletions below `from` */
-    moved_key buffer;
-};
-
-typedef int visit_fn(struct transfer *transfer, stem_slice key, stem_slice value);
-
-/* Visits every entry of the source as it is now, or as it is frozen. */
-static int visit_source(struct transfer *transfer, visit_fn *visit)
-{
-    const stem_db *from = transfer->from;
-    const stem_engine_ops *ops = from->engine->ops;
-    stem_engine_iter *iter;
-    stem_slice key, value;
-
-    int code = ops->iter_open(from->engine, stem_db_snapshot(from),
-                              &transfer->source.range, false, &iter);
-    if (code != STEM_OK)
-        return code;
-    while ((code = ops->iter_next(iter, &key, &value)) == STEM_OK) {
-        code = visit(transfer, key, value);
-        if (code != STEM_OK)
-            break;
-    }
-    ops->iter_close(iter);
-    return code == STEM_NOTFOUND ? STEM_OK : code;
-}
-
-static int check_length(struct transfer *transfer, stem_slice key, stem_slice value)
-{
-    size_t len = transfer->to->prefix_len + below(transfer->from, key).len;
-
-    (void)value;
-    if (len > STEM_PATH_MAX)
-        return stem_fail(
-            STEM_EINVAL,
-            "a path would be %zu bytes at the destination, over the limit of "
-            "%d; nothing was copied",
-            len, STEM_PATH_MAX);
-    return STEM_OK;
-}
-
-static int copy_entry(struct transfer *transfer, stem_slice key, stem_slice value)
-{
-    stem_slice moved;
-
-    int code =
-        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
-    if (code == STEM_OK)
-        code = stem_batch_add_stored(transfer->arriving, moved, &value);
-    if (code == STEM_OK && is_full(transfer->arriving))
-        code = flush(transfer->arriving, transfer->to->sync);
-    return code;
-}
-
-static int copy_all(struct transfer *transfer)
-{
-    int code = STEM_OK;
-
-    if (transfer->to->prefix_len > transfer->from->prefix_len)
-        code = visit_source(transfer, check_length);
-    if (code == STEM_OK)
-        code = visit_source(transfer, copy_entry);
-    return code == STEM_OK ? flush(transfer->arriving, transfer->to->sync) : code;
-}
-
-/* Lets the source go of what is gathered; what the destination lacked arrives first.
- * STEM_CONFLICT when an entry of them has changed since, and then all of them stay. */
-static int remove_gathered(struct transfer *transfer)
-{
-    int code = flush(transfer->arriving, true);
-
-    return code == STEM_OK ? flush(transfer->leaving, transfer->from->sync) : code;
-}
-
-/* Gathers one entry for removal, and for another copy when the destination has not got it. */
-static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice value)
-{
-    stem_engine *engine = transfer->to->engine;
-    stem_read there;
-    stem_slice moved;
-
-    int code =
-        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
-    if (code == STEM_OK)
-        code = engine->ops->read(engine, NULL, &moved, 1, &there);
-    if (code != STEM_OK)
-        return code;
-    bool has_arrived = there.data && there.len == value.len &&
-                       (value.len == 0 || memcmp(there.data, value.data, value.len) == 0);
-    free(there.data);
-    if (!has_arrived)
-        code = stem_batch_add_stored(transfer->arriving, moved, &value);
-    if (code == STEM_OK)
-        code = stem_batch_expect_stored(transfer->leaving, key, value);
-    if (code == STEM_OK)
-        code = stem_batch_add_stored(transfer->leaving, key, NULL);
-    if (code == STEM_OK && (is_full(transfer->leaving) || is_full(transfer->arriving) ||
-                            value.len >= CHUNK_BYTES))
-        code = remove_gathered(transfer);
-    return code;
-}
-
-/* One conflict ends a pass; the next begins from what the source holds then. */
-static int remove_all(struct transfer *transfer)
-{
-    int code;
-
-    do {
-        stem_batch_reset(transfer->arriving);
-        stem_batch_reset(transfer->leaving);
-        code = visit_source(transfer, gather_entry);
-        if (code == STEM_OK)
-            code = remove_gathered(transfer);
-    } while (code == STEM_CONFLICT);
-    return code;
-}
-
-/* Whether one handle's place lies within the other's; each contains itself. */
-static bool is_within(const stem_db *a, const stem_db *b)
-{
-    size_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
-
-    return a->engine == b->engine && memcmp(a->prefix, b->prefix, len) == 0;
-}
-
-static int transfer_all(stem_db *from, stem_db *to, bool is_move)
-{
-    struct transfer transfer = {.from = from, .to = to};
-
-    if (is_within(from, to))
-        return stem_fail(STEM_EINVAL, "one place lies within the other");
-    int code = stem_span_make(from, NULL, false, &transfer.source);
-    if (code != STEM_OK)
-        return code;
-    transfer.arriving = stem_batch_new(to);
-    transfer.leaving = transfer.arriving ? stem_batch_new(from) : NULL;
-    code = transfer.leaving ? copy_all(&transfer) : stem_errcode();
-    if (code == STEM_OK && is_move) {
-        code = to->engine->ops->sync(to->engine);
-        if (code == STEM_OK)
-            code = remove_all(&transfer);
-    }
-    stem_batch_free(transfer.arriving);
-    stem_batch_free(transfer.leaving);
-    free(transfer.buffer.bytes);
-    free(transfer.source.buffer);
-    return code;
-}
-
 /* ---- One key ---------------------------------------------------------------------- */
 
 static int commit_to(const stem_db *db, const stem_write *writes, size_t n,
@@ -330,6 +179,184 @@ static int transfer_key(const stem_db *from, const char *from_key, const stem_db
         stem_key_free(&target);
     }
     stem_key_free(&source);
+    return code;
+}
+
+/* ---- A whole place ---------------------------------------------------------------- */
+
+/* What a copy or a move of a whole place works with. */
+struct transfer {
+    stem_db *from, *to;
+    stem_span source;
+    stem_batch *arriving; /* puts below `to` */
+    stem_batch *leaving;  /* expectations and deletions below `from` */
+    moved_key buffer;
+};
+
+typedef int visit_fn(struct transfer *transfer, stem_slice key, stem_slice value);
+
+/* Visits every entry of the source as it is now, or as it is frozen in `from`. */
+static int visit_source(struct transfer *transfer, const stem_db *from, visit_fn *visit)
+{
+    const stem_engine_ops *ops = from->engine->ops;
+    stem_engine_iter *iter;
+    stem_slice key, value;
+
+    int code = ops->iter_open(from->engine, stem_db_snapshot(from),
+                              &transfer->source.range, false, &iter);
+    if (code != STEM_OK)
+        return code;
+    while ((code = ops->iter_next(iter, &key, &value)) == STEM_OK) {
+        code = visit(transfer, key, value);
+        if (code != STEM_OK)
+            break;
+    }
+    ops->iter_close(iter);
+    return code == STEM_NOTFOUND ? STEM_OK : code;
+}
+
+static int check_length(struct transfer *transfer, stem_slice key, stem_slice value)
+{
+    (void)value;
+    return move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &key);
+}
+
+static int copy_entry(struct transfer *transfer, stem_slice key, stem_slice value)
+{
+    stem_slice moved;
+
+    int code =
+        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
+    if (code == STEM_OK)
+        code = stem_batch_add_stored(transfer->arriving, moved, &value);
+    if (code == STEM_OK && is_full(transfer->arriving))
+        code = flush(transfer->arriving, transfer->to->sync);
+    return code;
+}
+
+/* Looks for paths that would be too long, and copies, what is there at one moment. */
+static int copy_all(struct transfer *transfer)
+{
+    stem_db *frozen = stem_snapshot(transfer->from);
+    int code = frozen ? STEM_OK : stem_errcode();
+
+    if (code == STEM_OK && transfer->to->prefix_len > transfer->from->prefix_len)
+        code = visit_source(transfer, frozen, check_length);
+    if (code == STEM_OK)
+        code = visit_source(transfer, frozen, copy_entry);
+    stem_close(frozen);
+    return code == STEM_OK ? flush(transfer->arriving, transfer->to->sync) : code;
+}
+
+/* Moves an entry as it is by now, however often it changes; nothing when it is gone. */
+static int move_changed(struct transfer *transfer, stem_slice key)
+{
+    stem_slice moved;
+
+    int code =
+        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
+    if (code == STEM_OK)
+        do
+            code = transfer_once(transfer->from, key, transfer->to, moved, true);
+        while (code == STEM_CONFLICT);
+    return code == STEM_NOTFOUND ? STEM_OK : code;
+}
+
+/* Removes what is gathered entry by entry. A chunk in which one has changed cannot go as a
+ * whole, and beside a busy writer no chunk might ever go. */
+static int remove_one_by_one(struct transfer *transfer)
+{
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < stem_batch_count(transfer->leaving) && code == STEM_OK; i++) {
+        const stem_write *write;
+        const stem_expectation *expectation;
+
+        stem_batch_at(transfer->leaving, i, &write, &expectation);
+        code = commit_to(transfer->from, write, 1, expectation, transfer->from->sync);
+        if (code == STEM_CONFLICT)
+            code = move_changed(transfer, write->key);
+    }
+    return code;
+}
+
+/* Lets the source go of what is gathered; what the destination lacked arrives first. */
+static int remove_gathered(struct transfer *transfer)
+{
+    int code = flush(transfer->arriving, true);
+
+    if (code == STEM_OK && stem_batch_count(transfer->leaving) > 0)
+        code = stem_batch_commit(transfer->leaving, transfer->from->sync);
+    if (code == STEM_CONFLICT)
+        code = remove_one_by_one(transfer);
+    stem_batch_reset(transfer->leaving);
+    return code;
+}
+
+/* Gathers one entry for removal, and for another copy when the destination has not got it. */
+static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice value)
+{
+    stem_engine *engine = transfer->to->engine;
+    stem_read there;
+    stem_slice moved;
+
+    int code =
+        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
+    if (code == STEM_OK)
+        code = engine->ops->read(engine, NULL, &moved, 1, &there);
+    if (code != STEM_OK)
+        return code;
+    bool has_arrived = there.data && there.len == value.len &&
+                       (value.len == 0 || memcmp(there.data, value.data, value.len) == 0);
+    free(there.data);
+    if (!has_arrived)
+        code = stem_batch_add_stored(transfer->arriving, moved, &value);
+    if (code == STEM_OK)
+        code = stem_batch_expect_stored(transfer->leaving, key, value);
+    if (code == STEM_OK)
+        code = stem_batch_add_stored(transfer->leaving, key, NULL);
+    if (code == STEM_OK && (is_full(transfer->leaving) || is_full(transfer->arriving) ||
+                            value.len >= CHUNK_BYTES))
+        code = remove_gathered(transfer);
+    return code;
+}
+
+static int remove_all(struct transfer *transfer)
+{
+    int code = visit_source(transfer, transfer->from, gather_entry);
+
+    return code == STEM_OK ? remove_gathered(transfer) : code;
+}
+
+/* Whether one handle's place lies within the other's; each contains itself. */
+static bool is_within(const stem_db *a, const stem_db *b)
+{
+    size_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
+
+    return a->engine == b->engine && memcmp(a->prefix, b->prefix, len) == 0;
+}
+
+static int transfer_all(stem_db *from, stem_db *to, bool is_move)
+{
+    struct transfer transfer = {.from = from, .to = to};
+
+    if (is_within(from, to))
+        return stem_fail(STEM_EINVAL, "one place lies within the other");
+    int code = stem_span_make(from, NULL, false, &transfer.source);
+    if (code != STEM_OK)
+        return code;
+    transfer.arriving = stem_batch_new(to);
+    transfer.leaving = transfer.arriving ? stem_batch_new(from) : NULL;
+    code = transfer.leaving ? copy_all(&transfer) : stem_errcode();
+    if (code == STEM_OK && is_move) {
+        code = to->engine->ops->sync(to->engine);
+        if (code == STEM_OK)
+            code = remove_all(&transfer);
+    }
+    stem_batch_free(transfer.arriving);
+    stem_batch_free(transfer.leaving);
+    free(transfer.buffer.bytes);
+    free(transfer.source.buffer);
     return code;
 }
 

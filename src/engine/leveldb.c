@@ -64,13 +64,14 @@ static int read_together(leveldb_engine *engine, const stem_slice *keys, size_t 
 int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
                       const stem_slice *keys, size_t n, stem_read *reads)
 {
+    stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
     const leveldb_readoptions_t *options = stem_leveldb_read_options(engine, snapshot);
     /* Before the read, which then sees that commit, and perhaps more. */
     const uint64_t stamp =
         snapshot ? 0 : atomic_load_explicit(&engine->commits, memory_order_acquire);
 
-    int code = stem_leveldb_enter(engine);
+    int code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK)
         return code;
     if (n == 1)
@@ -79,7 +80,7 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
         code = read_each(engine, options, keys, n, reads);
     else
         code = read_together(engine, keys, n, reads);
-    stem_leveldb_leave(engine);
+    stem_gate_leave(slot);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         reads[i].stamp = stamp;
     return code;
@@ -90,23 +91,25 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 /* An empty end is no bound in the contract; LevelDB wants a NULL there. */
 static int leveldb_engine_compact(stem_engine *base, const stem_engine_range *range)
 {
+    stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
     stem_directory_usage before;
 
     int code = stem_directory_measure(engine->dir, &before);
     if (code == STEM_OK)
-        code = stem_leveldb_enter(engine);
+        code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK)
         return code;
     leveldb_compact_range(engine->db, range->start.data, range->start.len,
                           range->end.len ? range->end.data : NULL, range->end.len);
-    stem_leveldb_leave(engine);
+    stem_gate_leave(slot);
     return stem_leveldb_check_compaction(engine, before.newest_log);
 }
 
 static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *range,
                                    stem_size_info *size)
 {
+    stem_gate_slot *slot;
     static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
     leveldb_engine *engine = leveldb_of(base);
     stem_slice end =
@@ -116,18 +119,19 @@ static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *r
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
         return code;
-    code = stem_leveldb_enter(engine);
+    code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK)
         return code;
     *size = (stem_size_info){.log_bytes = usage.log_bytes};
     leveldb_approximate_sizes(engine->db, 1, &range->start.data, &range->start.len,
                               &end.data, &end.len, &size->table_bytes);
-    stem_leveldb_leave(engine);
+    stem_gate_leave(slot);
     return STEM_OK;
 }
 
 static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)
 {
+    stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
     stem_directory_usage usage;
 
@@ -141,7 +145,7 @@ static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)
         .log_bytes = usage.log_bytes,
         .repairs = atomic_load(&engine->repairs),
     };
-    pthread_rwlock_rdlock(&engine->gate);
+    slot = stem_gate_enter(&engine->gate);
     if (engine->db) {
         char *text =
             leveldb_property_value(engine->db, "leveldb.approximate-memory-usage");
@@ -150,7 +154,7 @@ static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)
             stats->memory_bytes = strtoull(text, NULL, 10);
         leveldb_free(text);
     }
-    pthread_rwlock_unlock(&engine->gate);
+    stem_gate_leave(slot);
     return STEM_OK;
 }
 
@@ -319,7 +323,7 @@ static void free_engine(leveldb_engine *engine)
     leveldb_writebatch_destroy(engine->single);
     pthread_mutex_destroy(&engine->sync_lock);
     pthread_mutex_destroy(&engine->write_lock);
-    pthread_rwlock_destroy(&engine->gate);
+    pthread_mutex_destroy(&engine->gate.closing);
     free(engine);
 }
 
@@ -350,7 +354,6 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
                       stem_engine **opened)
 {
     leveldb_engine *engine = calloc(1, sizeof *engine);
-    pthread_rwlockattr_t fair;
 
     if (!engine)
         return stem_fail(STEM_ENOMEM, "no memory for a database");
@@ -360,11 +363,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     engine->base.max_commit_bytes = max_commit_bytes;
     engine->dir = dir;
     engine->is_new = !stem_directory_has_current(dir);
-    /* Readers come without a pause; a writer that waits must get in between them. */
-    pthread_rwlockattr_init(&fair);
-    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&engine->gate, &fair);
-    pthread_rwlockattr_destroy(&fair);
+    pthread_mutex_init(&engine->gate.closing, NULL);
     pthread_mutex_init(&engine->write_lock, NULL);
     pthread_mutex_init(&engine->sync_lock, NULL);
     atomic_init(&engine->commits, 1);

@@ -13,6 +13,7 @@
 
 #include "../engine.h"
 #include "directory.h"
+#include "gate.h"
 
 enum { KEY_SLOTS = 1024 };
 
@@ -30,8 +31,8 @@ typedef struct leveldb_engine {
     bool is_new;                         /* to be made: never again once it was opened */
     atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */
 
-    /* Held shared by every use of `db` by readers, exclusively to replace it. */
-    pthread_rwlock_t gate;
+    /* Readers use `db` inside it; closed while `db` is replaced. */
+    stem_gate gate;
     atomic_size_t open_readers; /* iterators and snapshots, which cannot outlive `db` */
 
     /* One write at a time: when one fails, the next must not go behind its torn record. */
@@ -64,17 +65,13 @@ int stem_leveldb_fail(leveldb_engine *engine, char *message);
 /* The same, of a read at or about the key. */
 int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key);
 
-/* Before and after every use of `db` by a reader: holds the gate. While `db` is NULL entering
- * tries to open it again, and fails if that does. leveldb_repair.c */
-int stem_leveldb_enter_closed(leveldb_engine *engine);
-static inline int stem_leveldb_enter(leveldb_engine *engine)
+/* Before every use of `db` by a reader: goes through the gate, which stem_gate_leave ends. While
+ * `db` is NULL it tries to open it again, and fails if that does. leveldb_repair.c */
+int stem_leveldb_enter_closed(leveldb_engine *engine, stem_gate_slot **slot);
+static inline int stem_leveldb_enter(leveldb_engine *engine, stem_gate_slot **slot)
 {
-    pthread_rwlock_rdlock(&engine->gate);
-    return engine->db ? STEM_OK : stem_leveldb_enter_closed(engine);
-}
-static inline void stem_leveldb_leave(leveldb_engine *engine)
-{
-    pthread_rwlock_unlock(&engine->gate);
+    *slot = stem_gate_enter(&engine->gate);
+    return engine->db ? STEM_OK : stem_leveldb_enter_closed(engine, slot);
 }
 
 /* Opens `db` with signals blocked, for the thread that LevelDB may start. */

@@ -25,19 +25,20 @@ stem_leveldb_read_options(const leveldb_engine *engine,
 
 int stem_leveldb_snapshot_open(stem_engine *base, stem_engine_snapshot **opened)
 {
+    stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
     stem_engine_snapshot *snapshot = malloc(sizeof *snapshot);
 
     if (!snapshot)
         return stem_fail(STEM_ENOMEM, "no memory for a snapshot");
-    int code = stem_leveldb_enter(engine);
+    int code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK) {
         free(snapshot);
         return code;
     }
     snapshot->frozen = leveldb_create_snapshot(engine->db);
     atomic_fetch_add(&engine->open_readers, 1);
-    stem_leveldb_leave(engine);
+    stem_gate_leave(slot);
     snapshot->options = leveldb_readoptions_create();
     leveldb_readoptions_set_verify_checksums(snapshot->options, engine->verify);
     leveldb_readoptions_set_snapshot(snapshot->options, snapshot->frozen);
@@ -88,6 +89,7 @@ int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapsh
                            const stem_engine_range *range, bool reverse,
                            stem_engine_iter **opened)
 {
+    stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
     const size_t size = range->start.len + range->end.len;
     leveldb_engine_iter *iter = malloc(sizeof *iter + size + AHEAD_BYTES);
@@ -105,7 +107,7 @@ int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapsh
     if (range->end.len > 0)
         memcpy(iter->bytes + range->start.len, range->end.data, range->end.len);
 
-    int code = stem_leveldb_enter(engine);
+    int code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK) {
         free(iter);
         return code;
@@ -113,7 +115,7 @@ int stem_leveldb_iter_open(stem_engine *base, const stem_engine_snapshot *snapsh
     iter->entries =
         leveldb_create_iterator(engine->db, stem_leveldb_read_options(engine, snapshot));
     atomic_fetch_add(&engine->open_readers, 1);
-    stem_leveldb_leave(engine);
+    stem_gate_leave(slot);
     *opened = &iter->base;
     return STEM_OK;
 }

@@ -52,7 +52,7 @@ static int reopen(leveldb_engine *engine)
 {
     int code = STEM_OK;
 
-    pthread_rwlock_wrlock(&engine->gate);
+    stem_gate_close(&engine->gate);
     size_t readers = atomic_load(&engine->open_readers);
     if (engine->db && readers > 0) {
         code = stem_fail(STEM_EIO,
@@ -65,7 +65,7 @@ static int reopen(leveldb_engine *engine)
         engine->db = NULL;
         code = stem_leveldb_start(engine);
     }
-    pthread_rwlock_unlock(&engine->gate);
+    stem_gate_open(&engine->gate);
     return code;
 }
 
@@ -129,9 +129,9 @@ int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log)
     return code;
 }
 
-int stem_leveldb_enter_closed(leveldb_engine *engine)
+int stem_leveldb_enter_closed(leveldb_engine *engine, stem_gate_slot **slot)
 {
-    pthread_rwlock_unlock(&engine->gate);
+    stem_gate_leave(*slot);
 
     /* Who holds it is mending already, or is this thread, judging an expectation. */
     if (pthread_mutex_trylock(&engine->write_lock) == 0) {
@@ -139,10 +139,10 @@ int stem_leveldb_enter_closed(leveldb_engine *engine)
             stem_leveldb_repair(engine);
         pthread_mutex_unlock(&engine->write_lock);
     }
-    pthread_rwlock_rdlock(&engine->gate);
+    *slot = stem_gate_enter(&engine->gate);
     if (engine->db)
         return STEM_OK;
-    pthread_rwlock_unlock(&engine->gate);
+    stem_gate_leave(*slot);
     return stem_fail(STEM_EIO,
                      "%s could not be opened again after a failed write; every use of "
                      "it tries to",

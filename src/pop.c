@@ -13,7 +13,8 @@
 
 /* One entry as it is stored. */
 typedef struct found {
-    stem_slice key, value; /* owned, in one buffer that begins at the key */
+    char *bytes; /* owned; holds the key, a NUL and the value */
+    stem_slice key, value;
 } found;
 
 struct haul {
@@ -26,7 +27,7 @@ struct haul {
 static void free_items(struct haul *haul)
 {
     for (size_t i = 0; i < haul->n; i++)
-        free((char *)haul->items[i].key.data);
+        free(haul->items[i].bytes);
     haul->n = 0;
 }
 
@@ -42,15 +43,18 @@ static int add_item(struct haul *haul, stem_slice key, stem_slice value)
         haul->room = room;
     }
     /* The NUL behind the key is for the successor that an empty range begins with. */
-    char *copy = malloc(key.len + 1 + value.len);
-    if (!copy)
+    found *item = &haul->items[haul->n];
+    item->bytes = malloc(key.len + 1 + value.len);
+    if (!item->bytes)
         return stem_fail(STEM_ENOMEM, "no memory for an entry of %zu bytes",
                          key.len + value.len);
-    memcpy(copy, key.data, key.len);
-    copy[key.len] = '\0';
+    item->key = (stem_slice){item->bytes, key.len};
+    item->value = (stem_slice){item->bytes + key.len + 1, value.len};
+    memcpy(item->bytes, key.data, key.len);
+    item->bytes[key.len] = '\0';
     if (value.len > 0)
-        memcpy(copy + key.len + 1, value.data, value.len);
-    haul->items[haul->n++] = (found){{copy, key.len}, {copy + key.len + 1, value.len}};
+        memcpy(item->bytes + key.len + 1, value.data, value.len);
+    haul->n++;
     return STEM_OK;
 }
 
@@ -177,9 +181,10 @@ void stem_entries_free(stem_entry *entries, size_t count)
 static int make_entries(const stem_db *db, const struct haul *haul, stem_entry **made)
 {
     stem_entry *entries = calloc(haul->n, sizeof *entries);
-    int code =
-        entries ? STEM_OK : stem_fail(STEM_ENOMEM, "no memory for %zu entries", haul->n);
+    int code = STEM_OK;
 
+    if (!entries)
+        return stem_fail(STEM_ENOMEM, "no memory for %zu entries", haul->n);
     for (size_t i = 0; i < haul->n && code == STEM_OK; i++) {
         const found *item = &haul->items[i];
 

@@ -34,15 +34,26 @@ static char *write_nothing(leveldb_engine *engine)
     return message;
 }
 
+/* Whether there is a newer log. A listing may miss one that is made while another goes, so no is
+ * only believed after several. */
+static bool has_newer_log(const leveldb_engine *engine, uint64_t old_log)
+{
+    enum { LISTINGS = 20 };
+    stem_directory_usage usage;
+
+    for (int i = 0; i < LISTINGS; i++)
+        if (stem_directory_measure(engine->dir, &usage) == STEM_OK &&
+            usage.newest_log > old_log)
+            return true;
+    return false;
+}
+
 /* Whether LevelDB has taken a new log and accepts writes: compacting reports neither. The
  * message of a refusal in `*message`, NULL when it has only stayed with the old log. */
 static bool has_renewed(leveldb_engine *engine, uint64_t old_log, char **message)
 {
-    stem_directory_usage usage;
-
     *message = NULL;
-    if (stem_directory_measure(engine->dir, &usage) != STEM_OK ||
-        usage.newest_log <= old_log)
+    if (!has_newer_log(engine, old_log))
         return false;
     *message = write_nothing(engine);
     return *message == NULL;

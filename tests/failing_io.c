@@ -168,6 +168,8 @@ static int sync_file(int fd, int (*real)(int))
         errno = io_fails.sync;
         if (file)
             file->has_lost_bytes = true;
+        if (io_fails.syncs_failing > 0 && --io_fails.syncs_failing == 0)
+            io_fails.sync = 0;
     } else {
         answer = real(fd);
         if (file && !file->has_lost_bytes)
@@ -196,6 +198,19 @@ EXPORT int fdatasync(int fd)
     if (!real)
         *(void **)&real = next("fdatasync");
     return sync_file(fd, real);
+}
+
+EXPORT int unlinkat(int directory, const char *path, int flags)
+{
+    static int (*real)(int, const char *, int);
+
+    if (!real)
+        *(void **)&real = next("unlinkat");
+    if (io_fails.remove != 0 && io_fails.removals_left-- <= 0) {
+        errno = io_fails.remove;
+        return -1;
+    }
+    return real(directory, path, flags);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

@@ -1,7 +1,7 @@
 /*
  * A disk that fails on demand and a power cut, for programs that are linked with
- * -export-dynamic: their open, write, fsync, fdatasync and pthread_create are those of
- * failing_io.c, for the libraries as well.
+ * -export-dynamic: their open, openat, write, fsync, fdatasync, unlinkat and
+ * pthread_create are those of failing_io.c, for the libraries as well.
  */
 #ifndef STEM_TESTS_FAILING_IO_H
 #define STEM_TESTS_FAILING_IO_H
@@ -11,7 +11,10 @@ typedef struct failing_io {
     int sync;   /* fsync and fdatasync; as in Linux, what failed is never written later */
     int write;  /* to files with numbers, LevelDB's, after half of the bytes */
     int create; /* open with O_CREAT */
+    int remove; /* unlinkat, after `removals_left` that work */
     int thread; /* pthread_create */
+    int syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
+    int removals_left;
     int sync_delay; /* no errno: microseconds that fsync and fdatasync take at least */
 } failing_io;
 extern failing_io io_fails;

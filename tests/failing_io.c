@@ -31,7 +31,8 @@ typedef struct made_file {
 
 enum { MAX_FILES = 4096 };
 static made_file files[MAX_FILES];
-static int n_files, n_syncs;
+static int n_files;
+static atomic_int n_syncs;
 static bool is_cut;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -63,7 +64,8 @@ static made_file *find(const struct stat *status)
     return NULL;
 }
 
-/* Whether the last name is of LevelDB's numbered files, whatever the directory is called. */
+/* Whether the last name is of LevelDB's numbered files, whatever the directory is
+ * called. */
 static bool has_number(const char *path)
 {
     const char *slash = strrchr(path, '/');

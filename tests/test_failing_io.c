@@ -1,6 +1,6 @@
 /*
- * Disks that fail, in writing and in making durable, and power cuts: a commit is never lost that
- * was answered to be safe, and no failure is forgotten by the next call.
+ * Disks that fail, in writing and in making durable, and power cuts: a commit is never
+ * lost that was answered to be safe, and no failure is forgotten by the next call.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -212,7 +212,7 @@ static void fail_to_write(void *argument)
     srand((unsigned)book->seed);
     must_ok(stem_open(&db, book->path, &small_buffer));
     for (int round = 0; round < 12; round++) {
-        int *fails = book->seed % 2 == 0 ? &io_fails.write : &io_fails.create;
+        atomic_int *fails = book->seed % 2 == 0 ? &io_fails.write : &io_fails.create;
         int failed = 0;
 
         for (int n = rand() % 500; n >= 0; n--)
@@ -269,9 +269,9 @@ START_TEST(a_failed_creation_can_be_tried_again)
     stem_db *db;
 
     for (int i = 0; i < 3; i++) {
-        int *fails = i == 0   ? &io_fails.write
-                     : i == 1 ? &io_fails.create
-                              : &io_fails.sync;
+        atomic_int *fails = i == 0   ? &io_fails.write
+                            : i == 1 ? &io_fails.create
+                                     : &io_fails.sync;
 
         *fails = EIO;
         assert_code(stem_open(&db, path, NULL), STEM_EIO);

@@ -277,8 +277,8 @@ END_TEST
 
 /* ---- While other threads are inside calls ----------------------------------------- */
 
-/* AddressSanitizer's allocator does not: a child that is forked while another thread is in
- * malloc may wait for ever in its own. */
+/* AddressSanitizer's allocator does not: a child that is forked while another thread is
+ * in malloc may wait for ever in its own. */
 #if defined(__SANITIZE_ADDRESS__)
 static const bool malloc_survives_fork = false;
 #else
@@ -337,7 +337,8 @@ static void *open_all_the_time(void *argument)
     return NULL;
 }
 
-/* Descriptors that can only be Stem's: on its lock, on the directory, and on logs to read. */
+/* Descriptors that can only be Stem's: on its lock, on the directory, and on logs to
+ * read. */
 static int count_stems_own(const char *path)
 {
     DIR *listing = opendir("/proc/self/fd");

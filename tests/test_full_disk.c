@@ -1,7 +1,7 @@
 /*
- * Disks that are full for a while, tables that cannot be written, descriptors that run out: what
- * was answered is kept, what failed never appears, reading goes on, and writing does as soon as
- * it can.
+ * Disks that are full for a while, tables that cannot be written, descriptors that run
+ * out: what was answered is kept, what failed never appears, reading goes on, and writing
+ * does as soon as it can.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /*
- * mem: a new database each time, in a place that nobody else reads and that goes with the last
- * handle or, when its process is killed, with the next database made there.
+ * mem: a new database each time, in a place that nobody else reads and that goes with the
+ * last handle or, when its process is killed, with the next database made there.
  */
 #include <dirent.h>
 #include <limits.h>

@@ -1,5 +1,6 @@
 /*
- * The files in a database's directory: what they are, how large, and whether they are durable.
+ * The files in a database's directory: what they are, how large, and whether they are
+ * durable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -188,8 +189,8 @@ static int probe_descriptors(const stem_directory *dir)
     return code;
 }
 
-/* Whether the file can grow to so many bytes. File systems that cannot reserve room are asked
- * how much they have. */
+/* Whether the file can grow to so many bytes. File systems that cannot reserve room are
+ * asked how much they have. */
 static bool has_room(int fd, uint64_t bytes)
 {
     struct statvfs space;

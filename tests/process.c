@@ -23,12 +23,12 @@
 /* ---- Children --------------------------------------------------------------------- */
 
 /* There in a build that counts executed lines, which only a proper exit keeps. */
-void __gcov_dump(void) __attribute__((weak));
+void __gcov_exit(void) __attribute__((weak));
 
 /* Ends a child without what the parent has registered for its own exit. */
 static _Noreturn void end_child(void)
 {
-    if (__gcov_dump)
+    if (__gcov_exit)
         exit(0);
     _exit(0);
 }

@@ -167,7 +167,7 @@ static void survive_full_disk(ledger *book, stem_db *db, stem_db *synced, long r
     int failures = 0;
 
     fill_disk(book, room);
-    for (int i = 0; i < 3000 && failures < 20; i++) {
+    for (int i = 0; i < 10000 && failures < 20; i++) {
         failures += !put_next(book, i % 3 == 0 ? synced : db);
         must_hold(book, db, book->n_keys * 7 / 11);
     }

@@ -80,8 +80,8 @@ int stem_directory_sync_logs(const stem_directory *dir);
 /* Makes the names in the directory durable. */
 int stem_directory_sync_names(const stem_directory *dir);
 
-/* Whether LevelDB would find what it needs to write so many bytes: a descriptor, room, and
- * a file system that takes files and makes them durable. */
+/* Whether LevelDB would find what it needs to be opened and to write so many bytes: room,
+ * descriptors, and a file system that takes files and makes them durable. */
 int stem_directory_probe(const stem_directory *dir, uint64_t bytes);
 
 /* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a

@@ -170,6 +170,26 @@ bool stem_directory_find_log(const stem_directory *dir,
 
 /* ---- Asking whether writing works ------------------------------------------------- */
 
+/* As many as LevelDB has open at once, at most, while it opens a database. With fewer it
+ * might open, and then find none to open a table for a reader. */
+enum { DESCRIPTORS_NEEDED = 8 };
+
+static int probe_descriptors(const stem_directory *dir)
+{
+    int fds[DESCRIPTORS_NEEDED], n = 0, code = STEM_OK;
+
+    while (n < DESCRIPTORS_NEEDED && code == STEM_OK) {
+        fds[n] = stem_descriptor_open(dir->fd, ".", O_RDONLY | O_DIRECTORY, 0);
+        if (fds[n] < 0)
+            code = stem_directory_fail(dir, "open", "");
+        else
+            n++;
+    }
+    while (n > 0)
+        stem_descriptor_close(fds[--n]);
+    return code;
+}
+
 /* Whether the file can grow to so many bytes. File systems that cannot reserve room are
  * asked how much they have. */
 static bool has_room(int fd, uint64_t bytes)
@@ -191,7 +211,9 @@ int stem_directory_probe(const stem_directory *dir, uint64_t bytes)
     /* A name that LevelDB itself takes for one of its temporary files. */
     static const char name[] = "000000.dbtmp";
 
-    int code = STEM_OK;
+    int code = probe_descriptors(dir);
+    if (code != STEM_OK)
+        return code;
     int fd = stem_descriptor_open(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0)
         return stem_directory_fail(dir, "make", name);

@@ -118,6 +118,14 @@ static void must_hold_all(const ledger *book, stem_db *db)
 
 /* ---- The disk --------------------------------------------------------------------- */
 
+static const char *mounted;
+
+/* Before temp_dir removes its directories, which it cannot while one is mounted on. */
+static void unmount_disk(void)
+{
+    umount2(mounted, MNT_DETACH);
+}
+
 static void mount_disk(const ledger *book)
 {
     char size[32];
@@ -125,6 +133,8 @@ static void mount_disk(const ledger *book)
     snprintf(size, sizeof size, "size=%d", book->disk_bytes);
     ck_assert(enter_private_mounts());
     ck_assert_int_eq(mount("tmpfs", book->dir, "tmpfs", 0, size), 0);
+    mounted = book->dir;
+    atexit(unmount_disk);
 }
 
 /* Fills the disk but for so many bytes. */

@@ -119,11 +119,13 @@ static void must_hold_all(const ledger *book, stem_db *db)
 /* ---- The disk --------------------------------------------------------------------- */
 
 static const char *mounted;
+static pid_t mounter;
 
 /* Before temp_dir removes its directories, which it cannot while one is mounted on. */
 static void unmount_disk(void)
 {
-    umount2(mounted, MNT_DETACH);
+    if (getpid() == mounter)
+        umount2(mounted, MNT_DETACH);
 }
 
 static void mount_disk(const ledger *book)
@@ -134,6 +136,7 @@ static void mount_disk(const ledger *book)
     ck_assert(enter_private_mounts());
     ck_assert_int_eq(mount("tmpfs", book->dir, "tmpfs", 0, size), 0);
     mounted = book->dir;
+    mounter = getpid();
     atexit(unmount_disk);
 }
 

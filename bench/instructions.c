@@ -74,9 +74,11 @@ static bool parse_work(const char *text, const side **which, size_t *kind)
 {
     static const side *const sides[] = {&side_stem, &side_raw, &side_glued};
     const char *colon = strchr(text, ':');
-    const size_t len = colon ? (size_t)(colon - text) : 0;
 
     *which = NULL;
+    if (!colon)
+        return false;
+    const size_t len = (size_t)(colon - text);
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
         if (strlen(sides[i]->name) == len && strncmp(sides[i]->name, text, len) == 0)
             *which = sides[i];

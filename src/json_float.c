@@ -88,8 +88,8 @@ static double widen(uint64_t bits, const struct float_layout *layout)
     return is_negative(bits, layout) ? -x : x;
 }
 
-/* The bits nearest to a finite number, of two as near the even ones; infinity when the
- * number is beyond the last. */
+/* The bits nearest to a number, of two as near the even ones; infinity when it is beyond
+ * the last, as a rounded text of the last one is. */
 static uint64_t narrow(double x, const struct float_layout *layout)
 {
     uint64_t sign = signbit(x) ? sign_bit(layout) : 0;
@@ -100,6 +100,8 @@ static uint64_t narrow(double x, const struct float_layout *layout)
     uint64_t mantissa;
     uint64_t bits;
 
+    if (isinf(x))
+        return sign | infinity_bits(layout);
     frexp(x, &exponent);
     if (x == 0.0 || exponent - 1 < layout->min_exponent)
         exponent = layout->min_exponent + 1;

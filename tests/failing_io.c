@@ -31,7 +31,8 @@ typedef struct made_file {
 
 enum { MAX_FILES = 4096 };
 static made_file files[MAX_FILES];
-static int n_files, n_syncs;
+static int n_files;
+static atomic_int n_syncs;
 static bool is_cut;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -63,7 +64,8 @@ static made_file *find(const struct stat *status)
     return NULL;
 }
 
-/* Whether the last name is of LevelDB's numbered files, whatever the directory is called. */
+/* Whether the last name is of LevelDB's numbered files, whatever the directory is
+ * called. */
 static bool has_number(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -168,6 +170,8 @@ static int sync_file(int fd, int (*real)(int))
         errno = io_fails.sync;
         if (file)
             file->has_lost_bytes = true;
+        if (io_fails.syncs_failing > 0 && --io_fails.syncs_failing == 0)
+            io_fails.sync = 0;
     } else {
         answer = real(fd);
         if (file && !file->has_lost_bytes)
@@ -196,6 +200,19 @@ EXPORT int fdatasync(int fd)
     if (!real)
         *(void **)&real = next("fdatasync");
     return sync_file(fd, real);
+}
+
+EXPORT int unlinkat(int directory, const char *path, int flags)
+{
+    static int (*real)(int, const char *, int);
+
+    if (!real)
+        *(void **)&real = next("unlinkat");
+    if (io_fails.remove != 0 && io_fails.removals_left-- <= 0) {
+        errno = io_fails.remove;
+        return -1;
+    }
+    return real(directory, path, flags);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

@@ -1,26 +1,35 @@
 /*
  * A disk that fails on demand and a power cut, for programs that are linked with
- * -export-dynamic: their open, write, fsync, fdatasync and pthread_create are those of
- * failing_io.c, for the libraries as well.
+ * -export-dynamic: their open, openat, write, fsync, fdatasync, unlinkat and
+ * pthread_create are those of failing_io.c, for the libraries as well.
  */
 #ifndef STEM_TESTS_FAILING_IO_H
 #define STEM_TESTS_FAILING_IO_H
 
+#include <stdatomic.h>
+
 /* The errno of each call from now on, 0 to let it work. */
 typedef struct failing_io {
-    int sync;   /* fsync and fdatasync; as in Linux, what failed is never written later */
-    int write;  /* to files with numbers, LevelDB's, after half of the bytes */
-    int create; /* open with O_CREAT */
-    int thread; /* pthread_create */
-    int sync_delay; /* no errno: microseconds that fsync and fdatasync take at least */
+    atomic_int
+        sync; /* fsync and fdatasync; as in Linux, what failed is never written later */
+    atomic_int write;  /* to files with numbers, LevelDB's, after half of the bytes */
+    atomic_int create; /* open with O_CREAT */
+    atomic_int remove; /* unlinkat, after `removals_left` that work */
+    atomic_int thread; /* pthread_create */
+    atomic_int
+        syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
+    atomic_int removals_left;
+    atomic_int
+        sync_delay; /* no errno: microseconds that fsync and fdatasync take at least */
 } failing_io;
 extern failing_io io_fails;
 
 /* How often fsync and fdatasync have been called. */
 int syncs_so_far(void);
 
-/* Stops all writing in this process for good, and takes from the files that LevelDB made
- * what was not made durable: bytes not synced, and names in a directory not synced since. */
+/* Stops all writing in this process for good, and takes from the files that LevelDB
+ * made what was not made durable: bytes not synced, and names in a directory not
+ * synced since. */
 void cut_power(void);
 
 #endif

@@ -16,8 +16,8 @@ void assert_child_ends_well(pid_t child);
 /* Waits, and asserts that the child was killed by that signal. */
 void assert_child_killed(pid_t child, int signal);
 
-/* In a child, where Check's assertions would end the wrong process: says what does not hold
- * and ends the child with status 1. */
+/* In a child, where Check's assertions would end the wrong process: says what does not
+ * hold and ends the child with status 1. */
 #define must(claim) ((claim) ? (void)0 : must_fail(__FILE__, __LINE__, #claim))
 #define must_be(expression, code)                                                        \
     must_answer(__FILE__, __LINE__, #expression, (expression), (code))

@@ -1,7 +1,7 @@
 /*
- * What sync_barrier.sh traces: unsynced writes over a switch of logs, and then one sync, of the
- * kind that the second argument names. Says which logs there are before it, and where in the
- * trace it begins and ends.
+ * What sync_barrier.sh traces: unsynced writes over a switch of logs, and then one sync,
+ * of the kind that the second argument names. Says which logs there are before it, and
+ * where in the trace it begins and ends.
  */
 #include <dirent.h>
 #include <stdio.h>

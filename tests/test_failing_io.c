@@ -1,6 +1,6 @@
 /*
- * Disks that fail, in writing and in making durable, and power cuts: a commit is never lost that
- * was answered to be safe, and no failure is forgotten by the next call.
+ * Disks that fail, in writing and in making durable, and power cuts: a commit is never
+ * lost that was answered to be safe, and no failure is forgotten by the next call.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -184,6 +184,23 @@ START_TEST(a_failed_sync_is_made_good_by_the_next_that_succeeds)
 }
 END_TEST
 
+START_TEST(a_sync_that_is_made_good_at_once_leaves_the_last_failure_alone)
+{
+    stem_db *db;
+    int64_t n;
+
+    assert_ok(stem_open(&db, path_in(temp_dir(), "d"), NULL));
+    assert_ok(stem_put(db, "key", 1));
+    assert_code(stem_get_int(NULL, "key", &n), STEM_EINVAL);
+    io_fails.syncs_failing = 1;
+    io_fails.sync = EIO;
+    assert_ok(stem_sync(db));
+    ck_assert_int_eq(io_fails.sync, 0);
+    ck_assert_int_eq(stem_errcode(), STEM_EINVAL);
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 /* ---- Writes that fail ------------------------------------------------------------- */
 
 static void fail_to_write(void *argument)
@@ -195,7 +212,7 @@ static void fail_to_write(void *argument)
     srand((unsigned)book->seed);
     must_ok(stem_open(&db, book->path, &small_buffer));
     for (int round = 0; round < 12; round++) {
-        int *fails = book->seed % 2 == 0 ? &io_fails.write : &io_fails.create;
+        atomic_int *fails = book->seed % 2 == 0 ? &io_fails.write : &io_fails.create;
         int failed = 0;
 
         for (int n = rand() % 500; n >= 0; n--)
@@ -252,9 +269,9 @@ START_TEST(a_failed_creation_can_be_tried_again)
     stem_db *db;
 
     for (int i = 0; i < 3; i++) {
-        int *fails = i == 0   ? &io_fails.write
-                     : i == 1 ? &io_fails.create
-                              : &io_fails.sync;
+        atomic_int *fails = i == 0   ? &io_fails.write
+                            : i == 1 ? &io_fails.create
+                                     : &io_fails.sync;
 
         *fails = EIO;
         assert_code(stem_open(&db, path, NULL), STEM_EIO);
@@ -263,6 +280,37 @@ START_TEST(a_failed_creation_can_be_tried_again)
     }
     assert_ok(stem_open(&db, path, STEM_OPTIONS(.must_be_new = true)));
     assert_ok(stem_close(db));
+}
+END_TEST
+
+START_TEST(a_removal_that_fails_midway_never_leaves_an_earlier_state)
+{
+    const char *path = path_in(temp_dir(), "d");
+
+    for (int removed = 0;; removed++) {
+        stem_db *db;
+
+        for (int i = 0; i < 3; i++) {
+            assert_ok(stem_open(&db, path, NULL));
+            assert_ok(stem_put(db, "key", i));
+            assert_ok(stem_close(db));
+        }
+        io_fails.remove = EIO;
+        io_fails.removals_left = removed;
+        int code = stem_destroy(path);
+        io_fails.remove = 0;
+        if (code == STEM_OK)
+            break;
+        ck_assert_int_eq(code, STEM_EIO);
+        code = stem_open(&db, path, STEM_OPTIONS(.must_exist = true));
+        ck_assert_msg(code == STEM_ECORRUPT || code == STEM_NOTFOUND || removed == 0,
+                      "after %d removals: %d", removed, code);
+        if (code == STEM_OK)
+            assert_ok(stem_close(db));
+        assert_ok(stem_destroy(path));
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+    ck_assert_int_ne(access(path, F_OK), 0);
 }
 END_TEST
 
@@ -342,10 +390,12 @@ int main(void)
                         12);
     tcase_add_loop_test(syncs, a_failed_sync_is_made_good_by_the_next_that_succeeds, 0,
                         2);
+    tcase_add_test(syncs, a_sync_that_is_made_good_at_once_leaves_the_last_failure_alone);
     tcase_add_test(syncs, threads_share_syncs);
     tcase_add_loop_test(writes, writes_that_fail_lose_nothing_that_was_answered, 0, 8);
     tcase_add_test(writes, a_compaction_that_fails_is_told);
     tcase_add_test(writes, a_failed_creation_can_be_tried_again);
+    tcase_add_test(writes, a_removal_that_fails_midway_never_leaves_an_earlier_state);
     tcase_add_test(writes, a_system_without_threads_is_told_and_nothing_aborts);
     return run_suite(suite);
 }

@@ -1,7 +1,7 @@
 /*
- * Disks that are full for a while, tables that cannot be written, descriptors that run out: what
- * was answered is kept, what failed never appears, reading goes on, and writing does as soon as
- * it can.
+ * Disks that are full for a while, tables that cannot be written, descriptors that run
+ * out: what was answered is kept, what failed never appears, reading goes on, and writing
+ * does as soon as it can.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -118,6 +118,16 @@ static void must_hold_all(const ledger *book, stem_db *db)
 
 /* ---- The disk --------------------------------------------------------------------- */
 
+static const char *mounted;
+static pid_t mounter;
+
+/* Before temp_dir removes its directories, which it cannot while one is mounted on. */
+static void unmount_disk(void)
+{
+    if (getpid() == mounter)
+        umount2(mounted, MNT_DETACH);
+}
+
 static void mount_disk(const ledger *book)
 {
     char size[32];
@@ -125,6 +135,9 @@ static void mount_disk(const ledger *book)
     snprintf(size, sizeof size, "size=%d", book->disk_bytes);
     ck_assert(enter_private_mounts());
     ck_assert_int_eq(mount("tmpfs", book->dir, "tmpfs", 0, size), 0);
+    mounted = book->dir;
+    mounter = getpid();
+    atexit(unmount_disk);
 }
 
 /* Fills the disk but for so many bytes. */
@@ -167,7 +180,7 @@ static void survive_full_disk(ledger *book, stem_db *db, stem_db *synced, long r
     int failures = 0;
 
     fill_disk(book, room);
-    for (int i = 0; i < 3000 && failures < 20; i++) {
+    for (int i = 0; i < 10000 && failures < 20; i++) {
         failures += !put_next(book, i % 3 == 0 ? synced : db);
         must_hold(book, db, book->n_keys * 7 / 11);
     }

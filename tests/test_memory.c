@@ -1,12 +1,13 @@
 /*
- * mem: a new database each time, in a place that nobody else reads and that goes with the last
- * handle or, when its process is killed, with the next database made there.
+ * mem: a new database each time, in a place that nobody else reads and that goes with the
+ * last handle or, when its process is killed, with the next database made there.
  */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +121,101 @@ START_TEST(opening_beside_a_live_one_leaves_the_last_failure_alone)
 }
 END_TEST
 
+/* ---- Storage that is missing or somebody else's ----------------------------------- */
+
+static void must_say(const char *part)
+{
+    must(strstr(stem_errmsg(), part));
+}
+
+/* Covers what is at the place, if anything; false when this process may not. */
+static bool cover(const char *place, const char *kind, const char *options)
+{
+    return access(place, F_OK) != 0 || mount(kind, place, kind, 0, options) == 0;
+}
+
+static void open_without_storage(void *unused)
+{
+    stem_db *db;
+
+    (void)unused;
+    if (!enter_private_mounts() || !cover("/dev/shm", "proc", NULL) ||
+        !cover("/run/shm", "proc", NULL) || !cover("/tmp", "proc", NULL))
+        return;
+    must_be(stem_open(&db, "mem:", NULL), STEM_ENOTSUP);
+    must_say("memory-backed");
+}
+
+static void open_in_others_storage(void *unused)
+{
+    char home[64];
+    stem_db *db;
+
+    (void)unused;
+    if (!enter_private_mounts() || !cover("/dev/shm", "tmpfs", "size=1m"))
+        return;
+    snprintf(home, sizeof home, "/dev/shm/stem-%lu", (unsigned long)geteuid());
+
+    must(mkdir(home, 0755) == 0);
+    must_be(stem_open(&db, "mem:", NULL), STEM_EIO);
+    must_say("not this user's alone");
+    must(rmdir(home) == 0);
+
+    must(symlink("/dev", home) == 0);
+    must_be(stem_open(&db, "mem:", NULL), STEM_EIO);
+    must_say(home);
+    must(unlink(home) == 0);
+
+    write_file(home, "mine\n");
+    must_be(stem_open(&db, "mem:", NULL), STEM_EIO);
+    must_say(home);
+    must(unlink(home) == 0);
+
+    must(mkdir(home, 0700) == 0);
+    must(mkdir(path_in(home, "lock"), 0700) == 0);
+    must_be(stem_open(&db, "mem:", NULL), STEM_EIO);
+    must_say("lock");
+}
+
+/* So small that a database does not fit. */
+static void open_in_little_storage(void *unused)
+{
+    char home[64];
+    stem_db *db;
+
+    (void)unused;
+    if (!enter_private_mounts())
+        return;
+    snprintf(home, sizeof home, "/dev/shm/stem-%lu", (unsigned long)geteuid());
+    for (int files = 2; files < 12; files++) {
+        char options[64];
+        DIR *listing;
+        struct dirent *entry;
+
+        snprintf(options, sizeof options, "size=1m,nr_inodes=%d", files);
+        if (!cover("/dev/shm", "tmpfs", options))
+            return;
+        if (stem_open(&db, "mem:", NULL) == STEM_OK)
+            stem_close(db);
+        else
+            must(stem_errcode() == STEM_EIO);
+        listing = opendir(home);
+        while (listing && (entry = readdir(listing)) != NULL)
+            must(strncmp(entry->d_name, "mem-", 4) != 0);
+        if (listing)
+            closedir(listing);
+    }
+}
+
+START_TEST(storage_that_is_missing_or_anothers_or_too_small_is_told)
+{
+    void (*const cases[])(void *) = {open_without_storage, open_in_others_storage,
+                                     open_in_little_storage};
+
+    assert_child_ends_well(start_child(cases[_i], NULL));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     be_other_process(argc, argv);
@@ -131,5 +227,7 @@ int main(int argc, char **argv)
     tcase_add_test(memory, it_is_gone_with_its_last_handle_and_private_before);
     tcase_add_test(memory, what_a_killed_process_left_goes_with_the_next_open);
     tcase_add_test(memory, opening_beside_a_live_one_leaves_the_last_failure_alone);
+    tcase_add_loop_test(memory, storage_that_is_missing_or_anothers_or_too_small_is_told,
+                        0, 3);
     return run_suite(suite);
 }

@@ -72,7 +72,8 @@ static void assert_destroy_refused(const char *path, int code)
     free(after);
 }
 
-/* Asserts that it cannot be opened, that the text has `part`, and that `path` is not made. */
+/* Asserts that it cannot be opened, that the text has `part`, and that `path` is not
+ * made. */
 static void assert_not_made(const char *path, const char *part)
 {
     struct stat status;

@@ -275,7 +275,8 @@ START_TEST(a_renamed_database_goes_on_beside_a_new_one_in_its_place)
 }
 END_TEST
 
-/* Every call on what was removed answers; what the codes are is up to what LevelDB still has. */
+/* Every call on what was removed answers; what the codes are is up to what LevelDB still
+ * has. */
 static void use_what_is_left(stem_db *db)
 {
     uint64_t n;

@@ -1,6 +1,7 @@
 /*
- * Many threads that open, use, sync, close and destroy the same few directories at once, in
- * this process and another: each answer is one that the moment allows, and no time is lost.
+ * Many threads that open, use, sync, close and destroy the same few directories at once,
+ * in this process and another: each answer is one that the moment allows, and no time is
+ * lost.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -118,8 +119,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Runs the threads and answers with the first problem of any, NULL for none. Alone, they must
- * have come to open and to destroy. */
+/* Runs the threads and answers with the first problem of any, NULL for none. Alone, they
+ * must have come to open and to destroy. */
 static const char *run_threads(const char *const *paths, unsigned seed, double seconds,
                                bool alone)
 {

@@ -1,8 +1,9 @@
 /*
  * The list of the LevelDB engine's own file descriptors: see descriptor.h.
  *
- * A descriptor is opened and entered, or closed and struck off, under one lock that fork()
- * takes as well, so that the list is right in the child whatever other threads were doing.
+ * A descriptor is opened and entered, or closed and struck off, under one lock that
+ * fork() takes as well, so that the list is right in the child whatever other threads
+ * were doing.
  */
 #include "descriptor.h"
 

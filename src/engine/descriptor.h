@@ -1,6 +1,7 @@
 /*
- * The file descriptors that the LevelDB engine opens itself. All of them are close-on-exec and
- * on one list, so that a forked child can close its copies: none of them outlives the parent.
+ * The file descriptors that the LevelDB engine opens itself. All of them are
+ * close-on-exec and on one list, so that a forked child can close its copies: none of
+ * them outlives the parent.
  */
 #ifndef STEM_ENGINE_DESCRIPTOR_H
 #define STEM_ENGINE_DESCRIPTOR_H
@@ -12,7 +13,8 @@
 int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode);
 void stem_descriptor_close(int fd);
 
-/* A listing of the directory with an offset of its own, NULL with errno set on failure. */
+/* A listing of the directory with an offset of its own, NULL with errno set on
+ * failure. */
 DIR *stem_listing_open(int directory);
 void stem_listing_close(DIR *listing);
 

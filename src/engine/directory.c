@@ -1,9 +1,10 @@
 /*
- * The directory of a LevelDB database as Stem guards it (docs/format.md, "The directory").
+ * The directory of a LevelDB database as Stem guards it (docs/format.md, "The
+ * directory").
  *
- * LevelDB itself deletes files it takes for its own, starts afresh when CURRENT is missing and
- * rewrites files of a database it is then refused. So the marker is written before LevelDB is
- * first called and read before it is ever called: no marker, no touch.
+ * LevelDB itself deletes files it takes for its own, starts afresh when CURRENT is
+ * missing and rewrites files of a database it is then refused. So the marker is written
+ * before LevelDB is first called and read before it is ever called: no marker, no touch.
  */
 #include "directory.h"
 
@@ -89,8 +90,8 @@ void stem_directory_unlock(stem_directory *dir)
 
     if (dir->lock_fd < 0)
         return;
-    /* By itself: a child forked this moment may not have closed its copy of the descriptor
-     * yet, and would keep the lock for as long. */
+    /* By itself: a child forked this moment may not have closed its copy of the
+     * descriptor yet, and would keep the lock for as long. */
     fcntl(dir->lock_fd, F_OFD_SETLK, &whole);
     stem_descriptor_close(dir->lock_fd);
     dir->lock_fd = -1;
@@ -116,8 +117,8 @@ static long long marked_format(const char *text)
     return strtoll(number, NULL, 10);
 }
 
-/* Reads the marker: STEM_OK when it is this format's, STEM_NOTFOUND when there is none or one
- * cut short (the text so far is ours), STEM_EFORMAT otherwise. */
+/* Reads the marker: STEM_OK when it is this format's, STEM_NOTFOUND when there is none or
+ * one cut short (the text so far is ours), STEM_EFORMAT otherwise. */
 static int read_marker(const stem_directory *dir)
 {
     char text[64];
@@ -254,8 +255,8 @@ int stem_directory_lock(stem_directory *dir, bool make)
         return is_removed(dir) ? STEM_EGONE
                                : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
     }
-    /* The lock belongs to this open file: neither another open in this process nor a close of
-     * one can take it or drop it, as they could with LevelDB's own. */
+    /* The lock belongs to this open file: neither another open in this process nor a
+     * close of one can take it or drop it, as they could with LevelDB's own. */
     if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
         int code = errno == EAGAIN || errno == EACCES
                        ? fail_locked(dir, fd)

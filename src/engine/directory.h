@@ -1,7 +1,7 @@
 /*
- * The directory of a LevelDB database as Stem guards it: the marker that says whose it is, the
- * lock that says who has it, and which of its files belong to LevelDB. Nothing here calls
- * LevelDB, and nothing is touched in a directory that is not Stem's.
+ * The directory of a LevelDB database as Stem guards it: the marker that says whose it
+ * is, the lock that says who has it, and which of its files belong to LevelDB. Nothing
+ * here calls LevelDB, and nothing is touched in a directory that is not Stem's.
  */
 #ifndef STEM_ENGINE_DIRECTORY_H
 #define STEM_ENGINE_DIRECTORY_H
@@ -16,8 +16,9 @@ typedef struct stem_directory {
     dev_t device;
     ino_t inode;
     char *path; /* absolute; what people are told */
-    /* What LevelDB is given: by way of `fd`, so that it stays in this very directory when the
-     * path is renamed, or removed and made again. The path where /proc does not serve. */
+    /* What LevelDB is given: by way of `fd`, so that it stays in this very directory when
+     * the path is renamed, or removed and made again. The path where /proc does not
+     * serve. */
     char link[32];
 } stem_directory;
 
@@ -28,28 +29,29 @@ static inline const char *stem_directory_name(const stem_directory *dir)
 }
 
 /* Opens the directory, first making it (not its parents) when `make` is set and it is
- * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set; STEM_EGONE
- * when it was removed meanwhile. */
+ * missing; `*made` tells. STEM_NOTFOUND when it is missing and `make` is not set;
+ * STEM_EGONE when it was removed meanwhile. */
 int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made);
 
 /* Closes the descriptors, and with them the lock; frees the path. */
 void stem_directory_close(stem_directory *dir);
 
-/* What lies in the directory: STEM_OK for a database, STEM_NOTFOUND for a directory that is
- * empty or holds no more than a creation cut short, STEM_EFORMAT for anything else and for a
- * newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
+/* What lies in the directory: STEM_OK for a database, STEM_NOTFOUND for a directory that
+ * is empty or holds no more than a creation cut short, STEM_EFORMAT for anything else and
+ * for a newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
 int stem_directory_inspect(const stem_directory *dir);
 
-/* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is missing.
- * STEM_ELOCKED when somebody has it; STEM_EGONE when the directory was removed meanwhile. */
+/* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is
+ * missing. STEM_ELOCKED when somebody has it; STEM_EGONE when the directory was removed
+ * meanwhile. */
 int stem_directory_lock(stem_directory *dir, bool make);
 void stem_directory_unlock(stem_directory *dir);
 /* Writes this process's number into stem.lock, for others to be told. */
 void stem_directory_sign(const stem_directory *dir);
 
-/* As stem_directory_inspect, without the lock, and sure of its failures: they are looked at again
- * under the lock, since what is refused may be half of what somebody else is doing. That is
- * STEM_ELOCKED, or STEM_EGONE when it is over by then. Changes nothing. */
+/* As stem_directory_inspect, without the lock, and sure of its failures: they are looked
+ * at again under the lock, since what is refused may be half of what somebody else is
+ * doing. That is STEM_ELOCKED, or STEM_EGONE when it is over by then. Changes nothing. */
 int stem_directory_look(stem_directory *dir);
 
 /* Writes the marker and makes it durable. The lock must be held. */
@@ -72,8 +74,8 @@ bool stem_directory_find_log(const stem_directory *dir,
                              bool (*is_whole)(int directory, const char *name),
                              char *name, size_t size);
 
-/* Makes every log durable. A log that vanishes meanwhile has become a table, which LevelDB
- * made durable before it removed the log. */
+/* Makes every log durable. A log that vanishes meanwhile has become a table, which
+ * LevelDB made durable before it removed the log. */
 int stem_directory_sync_logs(const stem_directory *dir);
 /* Makes the names in the directory durable. */
 int stem_directory_sync_names(const stem_directory *dir);
@@ -82,11 +84,11 @@ int stem_directory_sync_names(const stem_directory *dir);
  * descriptors, and a file system that takes files and makes them durable. */
 int stem_directory_probe(const stem_directory *dir, uint64_t bytes);
 
-/* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a removal cut
- * short never opens as an earlier state. The lock must be held. */
+/* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a
+ * removal cut short never opens as an earlier state. The lock must be held. */
 int stem_directory_clear(const stem_directory *dir);
-/* The same, and then the directory. STEM_EXISTS, with the text set, when files of others keep
- * it. */
+/* The same, and then the directory. STEM_EXISTS, with the text set, when files of others
+ * keep it. */
 int stem_directory_remove(const stem_directory *dir);
 
 #endif

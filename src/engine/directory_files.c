@@ -1,5 +1,6 @@
 /*
- * The files in a database's directory: what they are, how large, and whether they are durable.
+ * The files in a database's directory: what they are, how large, and whether they are
+ * durable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,7 +170,8 @@ bool stem_directory_find_log(const stem_directory *dir,
 
 /* ---- Asking whether writing works ------------------------------------------------- */
 
-/* As many as LevelDB has open at once, at most, while it opens a database. */
+/* As many as LevelDB has open at once, at most, while it opens a database. With fewer it
+ * might open, and then find none to open a table for a reader. */
 enum { DESCRIPTORS_NEEDED = 8 };
 
 static int probe_descriptors(const stem_directory *dir)
@@ -188,8 +190,8 @@ static int probe_descriptors(const stem_directory *dir)
     return code;
 }
 
-/* Whether the file can grow to so many bytes. File systems that cannot reserve room are asked
- * how much they have. */
+/* Whether the file can grow to so many bytes. File systems that cannot reserve room are
+ * asked how much they have. */
 static bool has_room(int fd, uint64_t bytes)
 {
     struct statvfs space;

@@ -1,5 +1,6 @@
 /*
- * What the names in a database's directory are, shared by directory.c and directory_files.c.
+ * What the names in a database's directory are, shared by directory.c and
+ * directory_files.c.
  */
 #ifndef STEM_ENGINE_DIRECTORY_NAMES_H
 #define STEM_ENGINE_DIRECTORY_NAMES_H
@@ -23,7 +24,8 @@ int stem_directory_fail(const stem_directory *dir, const char *what, const char 
 /* A listing, to be closed with stem_listing_close, or NULL after a failure. */
 DIR *stem_directory_list(const stem_directory *dir);
 
-/* The next name but "." and "..", or NULL at the end; errno tells a failure from the end. */
+/* The next name but "." and "..", or NULL at the end; errno tells a failure from the
+ * end. */
 const char *stem_directory_next(DIR *listing);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * The LevelDB engine: what its messages mean, and which file is damaged.
  *
- * LevelDB says that a checksum is wrong, and not of what. So when it finds damage the files are
- * looked at again: the tables that may hold the key first, then those before and behind it. A
- * file is named only if its own checksums prove the damage.
+ * LevelDB says that a checksum is wrong, and not of what. So when it finds damage the
+ * files are looked at again: the tables that may hold the key first, then those before
+ * and behind it. A file is named only if its own checksums prove the damage.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +35,8 @@ static int hex_digit(char c)
     return found ? (int)(found - digits) : -1;
 }
 
-/* Undoes in place LevelDB's escapes. It does not escape their backslash, so a key may come out
- * wrong: its table is then looked at later than it might be. */
+/* Undoes in place LevelDB's escapes. It does not escape their backslash, so a key may
+ * come out wrong: its table is then looked at later than it might be. */
 static stem_slice unescape(char *text, const char *end)
 {
     char *out = text;
@@ -137,7 +137,8 @@ static bool find_among(const leveldb_engine *engine, const table *tables, size_t
 
 static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_ROOM])
 {
-    /* Writes go on failing for a table that a compaction found damaged, whatever the key. */
+    /* Writes go on failing for a table that a compaction found damaged, whatever the
+     * key. */
     uint64_t known = atomic_load(&engine->damaged_table);
     size_t n;
 
@@ -153,8 +154,9 @@ static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_RO
     return is_found;
 }
 
-/* What keeps a database from being opened: CURRENT or, where LevelDB says no name, a log whose
- * checksums are wrong or else the MANIFEST, which may be damaged by being too short. */
+/* What keeps a database from being opened: CURRENT or, where LevelDB says no name, a log
+ * whose checksums are wrong or else the MANIFEST, which may be damaged by being too
+ * short. */
 static bool find_unopened(const leveldb_engine *engine, bool is_unnamed,
                           char name[NAME_ROOM])
 {

@@ -1,7 +1,8 @@
 /*
  * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, looking
  * after), leveldb_commit.c, leveldb_iter.c (iterators and snapshots), leveldb_repair.c
- * (durability, and writing again after a failed write), leveldb_damage.c (LevelDB's messages).
+ * (durability, and writing again after a failed write), leveldb_damage.c (LevelDB's
+ * messages).
  *
  * Order of locks: sync_lock, then write_lock, then the gate.
  */
@@ -35,14 +36,15 @@ typedef struct leveldb_engine {
     stem_gate gate;
     atomic_size_t open_readers; /* iterators and snapshots, which cannot outlive `db` */
 
-    /* One write at a time: when one fails, the next must not go behind its torn record. */
+    /* One write at a time: when one fails, the next must not go behind its torn
+     * record. */
     pthread_mutex_t write_lock;
     bool must_repair;             /* the newest log may be torn; under write_lock */
     leveldb_writebatch_t *single; /* what a commit of one write uses again; the same */
     atomic_uint_least64_t repairs;
 
-    /* The number of the last commit; the first is 2. It grows under write_lock, once what was
-     * written can be read: who reads LevelDB after it sees that commit. */
+    /* The number of the last commit; the first is 2. It grows under write_lock, once what
+     * was written can be read: who reads LevelDB after it sees that commit. */
     atomic_uint_least64_t commits;
     /* The last commit that wrote a key which hashes there; under write_lock. */
     uint64_t key_slots[KEY_SLOTS];
@@ -58,15 +60,15 @@ static inline leveldb_engine *leveldb_of(stem_engine *engine)
     return (leveldb_engine *)engine;
 }
 
-/* leveldb_damage.c. Turns LevelDB's message into a failure and frees it, naming the file that
- * is damaged. The gate or write_lock must be held, or an iterator open, or nobody else be here
- * yet. */
+/* leveldb_damage.c. Turns LevelDB's message into a failure and frees it, naming the file
+ * that is damaged. The gate or write_lock must be held, or an iterator open, or nobody
+ * else be here yet. */
 int stem_leveldb_fail(leveldb_engine *engine, char *message);
 /* The same, of a read at or about the key. */
 int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key);
 
-/* Before every use of `db` by a reader: goes through the gate, which stem_gate_leave ends. While
- * `db` is NULL it tries to open it again, and fails if that does. leveldb_repair.c */
+/* Before and after every use of `db` by a reader: goes through the gate. While `db` is
+ * NULL entering tries to open it again, and fails if that does. leveldb_repair.c */
 int stem_leveldb_enter_closed(leveldb_engine *engine, stem_gate_slot **slot);
 static inline int stem_leveldb_enter(leveldb_engine *engine, stem_gate_slot **slot)
 {
@@ -87,11 +89,11 @@ int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */
 int stem_leveldb_repair(leveldb_engine *engine);
-/* Whether a compaction has worked, which LevelDB does not tell: it begins with a log newer
- * than the one there was, and fails by refusing writes from then on. */
+/* Whether a compaction has worked, which LevelDB does not tell: it begins with a log
+ * newer than the one there was, and fails by refusing writes from then on. */
 int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log);
-/* Lets LevelDB begin a new log and waits until the old one has become a table: compacts the
- * range of one key that nobody has, which does this first. */
+/* Lets LevelDB begin a new log and waits until the old one has become a table: compacts
+ * the range of one key that nobody has, which does this first. */
 void stem_leveldb_renew_log(leveldb_engine *engine);
 /* Makes everything written so far durable. */
 int stem_leveldb_sync(stem_engine *engine);

@@ -1,11 +1,11 @@
 /*
- * Whether LevelDB's files are whole: see leveldb_files.h, and LevelDB's own pages on its table
- * and log formats.
+ * Whether LevelDB's files are whole: see leveldb_files.h, and LevelDB's own pages on its
+ * table and log formats.
  *
- * A table's blocks say their lengths in its index alone, which may be damaged or compressed.
- * But they lie one behind the other, each with a type and a checksum behind it, so the end of
- * one is where the checksum of all since its start agrees; by chance it does so once in 2^32
- * bytes.
+ * A table's blocks say their lengths in its index alone, which may be damaged or
+ * compressed. But they lie one behind the other, each with a type and a checksum behind
+ * it, so the end of one is where the checksum of all since its start agrees; by chance it
+ * does so once in 2^32 bytes.
  */
 #include "leveldb_files.h"
 
@@ -176,7 +176,8 @@ bool stem_leveldb_table_is_whole(int directory, const char *name)
     return is_whole;
 }
 
-/* The records of one block of `len` bytes, which is the last when it is shorter than others. */
+/* The records of one block of `len` bytes, which is the last when it is shorter than
+ * others. */
 static bool is_log_block_whole(const crc_table *table, const unsigned char *bytes,
                                size_t len)
 {

@@ -1,6 +1,6 @@
 /*
- * Whether LevelDB's files are whole, as far as their own checksums tell. Nothing here calls
- * LevelDB: it is asked when LevelDB has found damage and does not say where.
+ * Whether LevelDB's files are whole, as far as their own checksums tell. Nothing here
+ * calls LevelDB: it is asked when LevelDB has found damage and does not say where.
  */
 #ifndef STEM_ENGINE_LEVELDB_FILES_H
 #define STEM_ENGINE_LEVELDB_FILES_H
@@ -9,19 +9,20 @@
 
 enum { STEM_MANIFEST_ROOM = 32 };
 
-/* False for a table whose blocks do not follow each other from its start to its footer, each
- * with its own checksum. True as well for one that cannot be read at all: that is told
- * otherwise. `directory` is a descriptor. */
+/* False for a table whose blocks do not follow each other from its start to its footer,
+ * each with its own checksum. True as well for one that cannot be read at all: that is
+ * told otherwise. `directory` is a descriptor. */
 bool stem_leveldb_table_is_whole(int directory, const char *name);
 
-/* The same for a log or a MANIFEST. A last record that is cut short is a crash's, no damage. */
+/* The same for a log or a MANIFEST. A last record that is cut short is a crash's, no
+ * damage. */
 bool stem_leveldb_log_is_whole(int directory, const char *name);
 
 /* Whether CURRENT names a MANIFEST that is there; its name in `manifest`. */
 bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM]);
 
-/* leveldb_manifest.c. STEM_ECORRUPT, naming it, for a MANIFEST that has lost its end, or the
- * log that it names last. */
+/* leveldb_manifest.c. STEM_ECORRUPT, naming it, for a MANIFEST that has lost its end, or
+ * the log that it names last. */
 int stem_leveldb_check_manifest(const stem_directory *dir);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * Whether LevelDB's MANIFEST has lost its end.
  *
- * LevelDB takes a MANIFEST cut short for the work of a crash. It would then replay the newest log
- * onto an older state, between which writes are missing, and delete the tables that hold them.
- * But the last record to name a log was written when that log was there, and no log is removed
- * before a later one is named: so where the named log is missing, the MANIFEST is not whole.
+ * LevelDB takes a MANIFEST cut short for the work of a crash. It would then replay the
+ * newest log onto an older state, between which writes are missing, and delete the tables
+ * that hold them. But the last record to name a log was written when that log was there,
+ * and no log is removed before a later one is named: so where the named log is missing,
+ * the MANIFEST is not whole.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -106,8 +107,8 @@ static void read_edit(span edit, uint64_t *log_number)
         }
 }
 
-/* Joins the fragments of records in place, of LevelDB's log format, and reads each. What is
- * damaged ends the reading: LevelDB finds it too, and tells. */
+/* Joins the fragments of records in place, of LevelDB's log format, and reads each. What
+ * is damaged ends the reading: LevelDB finds it too, and tells. */
 static uint64_t last_log_number(unsigned char *bytes, size_t size)
 {
     enum { BLOCK = 32768, HEADER = 7, FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4 };

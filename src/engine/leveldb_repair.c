@@ -2,9 +2,10 @@
  * The LevelDB engine: durability, and writing again after a failed write.
  *
  * After a write to its log fails, LevelDB goes on behind the torn record, and everything
- * written there is lost at the next recovery. After a table cannot be written it refuses all
- * writes until it is reopened. So a failed write is followed by a new log before anything else
- * is written, and where that does not help, by closing and opening LevelDB again.
+ * written there is lost at the next recovery. After a table cannot be written it refuses
+ * all writes until it is reopened. So a failed write is followed by a new log before
+ * anything else is written, and where that does not help, by closing and opening LevelDB
+ * again.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "../error.h"
 #include "leveldb_engine.h"
 
-/* What LevelDB writes besides the table when it turns a log into one: a new log, a MANIFEST. */
+/* What LevelDB writes besides the table when it turns a log into one: a new log, a
+ * MANIFEST. */
 enum { ROOM_TO_SPARE = 256 << 10 };
 
 void stem_leveldb_renew_log(leveldb_engine *engine)
@@ -34,15 +36,26 @@ static char *write_nothing(leveldb_engine *engine)
     return message;
 }
 
+/* Whether there is a newer log. A listing may miss one that is made while another goes,
+ * so no is only believed after several. */
+static bool has_newer_log(const leveldb_engine *engine, uint64_t old_log)
+{
+    enum { LISTINGS = 20 };
+    stem_directory_usage usage;
+
+    for (int i = 0; i < LISTINGS; i++)
+        if (stem_directory_measure(engine->dir, &usage) == STEM_OK &&
+            usage.newest_log > old_log)
+            return true;
+    return false;
+}
+
 /* Whether LevelDB has taken a new log and accepts writes: compacting reports neither. The
  * message of a refusal in `*message`, NULL when it has only stayed with the old log. */
 static bool has_renewed(leveldb_engine *engine, uint64_t old_log, char **message)
 {
-    stem_directory_usage usage;
-
     *message = NULL;
-    if (stem_directory_measure(engine->dir, &usage) != STEM_OK ||
-        usage.newest_log <= old_log)
+    if (!has_newer_log(engine, old_log))
         return false;
     *message = write_nothing(engine);
     return *message == NULL;
@@ -77,9 +90,9 @@ static int repair(leveldb_engine *engine)
     int code = stem_directory_measure(engine->dir, &usage);
     if (code != STEM_OK)
         return code;
-    /* Without room for the table that the log becomes, trying would turn a log that cannot
-     * be written into a database that cannot be; and without what opening needs, closing
-     * would end reading too. */
+    /* Without room for the table that the log becomes, trying would turn a log that
+     * cannot be written into a database that cannot be; and without what opening needs,
+     * closing would end reading too. */
     code = stem_directory_probe(engine->dir, usage.log_bytes + ROOM_TO_SPARE);
     if (code != STEM_OK)
         return code;
@@ -157,8 +170,9 @@ static int sync_files(leveldb_engine *engine)
     return code == STEM_OK ? stem_directory_sync_names(engine->dir) : code;
 }
 
-/* After a failed sync the kernel has dropped what it could not write and reports no error the
- * next time; only the memtable still has it, and turning that into a table saves it. */
+/* After a failed sync the kernel has dropped what it could not write and reports no
+ * error the next time; only the memtable still has it, and turning that into a table
+ * saves it. */
 static int save_memtable(leveldb_engine *engine)
 {
     pthread_mutex_lock(&engine->write_lock);
@@ -168,7 +182,8 @@ static int save_memtable(leveldb_engine *engine)
     return code;
 }
 
-/* Logs and names, once more if that fails and the memtable can be saved; sync_lock is held. */
+/* Logs and names, once more if that fails and the memtable can be saved; sync_lock is
+ * held. */
 static int sync_saving(leveldb_engine *engine)
 {
     for (int attempt = 0;; attempt++) {
@@ -187,8 +202,8 @@ static int sync_saving(leveldb_engine *engine)
     }
 }
 
-/* One sync serves everybody whose commit was written before it began. LevelDB's own synced
- * write would not do: it leaves out older logs, and the names of new ones. */
+/* One sync serves everybody whose commit was written before it began. LevelDB's own
+ * synced write would not do: it leaves out older logs, and the names of new ones. */
 int stem_leveldb_sync(stem_engine *base)
 {
     leveldb_engine *engine = leveldb_of(base);

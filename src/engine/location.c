@@ -1,10 +1,10 @@
 /*
  * Which engine serves a location, and who shares it.
  *
- * A directory is one engine in a process, whatever name it is opened by: the registry goes by
- * device and inode, and each entry holds a descriptor that keeps its inode from being used
- * again. The lock below is held over fork(), so that the registry is whole in the child.
- * LevelDB is opened and closed outside it.
+ * A directory is one engine in a process, whatever name it is opened by: the registry
+ * goes by device and inode, and each entry holds a descriptor that keeps its inode from
+ * being used again. The lock below is held over fork(), so that the registry is whole in
+ * the child. LevelDB is opened and closed outside it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -52,8 +52,8 @@ static void after_fork_in_parent(void)
     pthread_mutex_unlock(&registry_lock);
 }
 
-/* Entries and engines are left as they are: their locks may be held by threads that do not
- * exist here. */
+/* Entries and engines are left as they are: their locks may be held by threads that do
+ * not exist here. */
 static void after_fork_in_child(void)
 {
     stem_descriptors_in_child();
@@ -142,8 +142,8 @@ static bool may_create(const stem_options *options)
     return !options->must_exist && !options->read_only;
 }
 
-/* Looks, locks and marks: what has to be right before LevelDB is called. `*is_new` tells that
- * there is no database yet, and the lock is held. */
+/* Looks, locks and marks: what has to be right before LevelDB is called. `*is_new` tells
+ * that there is no database yet, and the lock is held. */
 static int claim_directory(stem_directory *dir, const stem_options *options, bool *is_new)
 {
     int found = stem_directory_look(dir);
@@ -180,8 +180,8 @@ static void unclaim_directory(stem_directory *dir, bool made, bool is_new)
     stem_directory_close(dir);
 }
 
-/* Joins the engine that this process has on the directory, or says STEM_NOTFOUND; STEM_EGONE
- * while it is being opened or closed. */
+/* Joins the engine that this process has on the directory, or says STEM_NOTFOUND;
+ * STEM_EGONE while it is being opened or closed. */
 static int join(const stem_directory *dir, const stem_options *options,
                 stem_engine **engine)
 {
@@ -200,7 +200,8 @@ static int join(const stem_directory *dir, const stem_options *options,
     return code;
 }
 
-/* Enters a claimed directory in the registry and opens LevelDB there, outside the lock. */
+/* Enters a claimed directory in the registry and opens LevelDB there, outside the
+ * lock. */
 static int open_claimed(stem_directory *dir, const stem_options *options, bool is_private,
                         stem_engine **engine)
 {

@@ -2,8 +2,9 @@
  * Private directories on memory-backed storage, for `mem:`.
  *
  * Each user has one directory, closed to others, with one directory a database in it. A
- * database that is not locked has lost its process; while a new one is being made, or old ones
- * are removed, the user's own lock is held, so that nothing half made is taken for abandoned.
+ * database that is not locked has lost its process; while a new one is being made, or old
+ * ones are removed, the user's own lock is held, so that nothing half made is taken for
+ * abandoned.
  */
 #include "memory.h"
 
@@ -36,7 +37,8 @@ static const char *find_storage(void)
     return NULL;
 }
 
-/* Opens, and makes, the user's own directory, which must be the user's and nobody else's. */
+/* Opens, and makes, the user's own directory, which must be the user's and nobody
+ * else's. */
 static int open_home(char *path, size_t size, int *home)
 {
     const char *storage = find_storage();
@@ -81,8 +83,8 @@ static int lock_home(const char *path, int home, int *lock)
     return STEM_OK;
 }
 
-/* Removes the databases that nobody has locked. What cannot be removed is left for the next
- * time: it is nobody's failure here. */
+/* Removes the databases that nobody has locked. What cannot be removed is left for the
+ * next time: it is nobody's failure here. */
 static void remove_abandoned(const char *path, int home)
 {
     DIR *listing = stem_listing_open(home);

@@ -1,7 +1,8 @@
 /*
  * The search for a sequential order that explains a history, depth first over the sets of
- * operations that have taken effect, after Wing and Gong. Lowe's remedy against its cost is
- * to remember each pair of such a set and the state it led to, and never to enter it twice.
+ * operations that have taken effect, after Wing and Gong. Lowe's remedy against its cost
+ * is to remember each pair of such a set and the state it led to, and never to enter it
+ * twice.
  */
 #include "linearizable.h"
 

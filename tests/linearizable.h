@@ -1,7 +1,7 @@
 /*
- * Histories of operations by several threads, and whether some order of them, one after the
- * other, explains all their answers: one in which an operation comes before another that
- * was called after its answer. What each operation does by itself is the model's to say.
+ * Histories of operations by several threads, and whether some order of them, one after
+ * the other, explains all their answers: one in which an operation comes before another
+ * that was called after its answer. What each operation does by itself is the model's to say.
  */
 #ifndef STEM_TESTS_LINEARIZABLE_H
 #define STEM_TESTS_LINEARIZABLE_H
@@ -41,7 +41,7 @@ typedef enum operation_kind {
     N_KINDS
 } operation_kind;
 
-/* A call with its answer: the code, and what it gave of each slot, ABSENT where nothing. */
+/* A call with its answer: the code, and what it gave of each slot, ABSENT for nothing. */
 typedef struct operation {
     operation_kind kind;
     unsigned thread;

@@ -1,6 +1,6 @@
 /*
- * Random numbers that are the same in every run, unless STEM_TEST_SEED says otherwise. Each
- * thread has its own, and sets random_state apart from the others' when that matters.
+ * Random numbers that are the same in every run, unless STEM_TEST_SEED says otherwise.
+ * Each thread has its own, and sets random_state apart from the others' where it matters.
  */
 #ifndef STEM_TESTS_RANDOM_H
 #define STEM_TESTS_RANDOM_H

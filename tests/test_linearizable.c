@@ -1,8 +1,9 @@
 /*
- * From any threads the operations are linearizable: many short random runs of a few threads
- * on the same few keys, each recorded and searched for an order that explains it. A run's
- * plan comes from its seed; how the threads meet does not, and may take many tries to recur.
- * STEM_TEST_SEED and STEM_TEST_RUNS say where to start and how many to do.
+ * From any threads the operations are linearizable: many short random runs of a few
+ * threads on the same few keys, each recorded and searched for an order that explains
+ * it. A run's plan comes from its seed; how the threads meet does not, and may take many
+ * tries to recur. STEM_TEST_SEED and STEM_TEST_RUNS say where to start and how many runs
+ * to do.
  */
 #include "linearizable.h"
 #include "place.h"

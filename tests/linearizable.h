@@ -1,7 +1,8 @@
 /*
  * Histories of operations by several threads, and whether some order of them, one after
  * the other, explains all their answers: one in which an operation comes before another
- * that was called after its answer. What each operation does by itself is the model's to say.
+ * that was called after its answer. What each operation does by itself is the model's
+ * to say.
  */
 #ifndef STEM_TESTS_LINEARIZABLE_H
 #define STEM_TESTS_LINEARIZABLE_H

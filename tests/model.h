@@ -7,7 +7,8 @@
 
 #include "stem.h"
 
-/* A value: NIL, an INT, a UINT, a FLOAT by its bits, or one of a few strings by its number. */
+/* A value: NIL, an INT, a UINT, a FLOAT by its bits, or one of a few strings by its
+ * number. */
 typedef struct model_value {
     int type;
     int64_t bits;

@@ -6,6 +6,61 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- Values ----------------------------------------------------------------------- */
+
+/* More than the stack buffer of any operation, with a NUL inside and with none. */
+static char long_text[5000];
+
+static stem_string string_numbered(int64_t number)
+{
+    switch (number) {
+    case 0:
+        return (stem_string){"", 0};
+    case 1:
+        return (stem_string){"a", 1};
+    case 2:
+        return (stem_string){"a\0b", 3};
+    case 3:
+        return (stem_string){"0", 1};
+    default:
+        memset(long_text, 'x', sizeof long_text);
+        return (stem_string){long_text, sizeof long_text};
+    }
+}
+
+stem_value model_value_stored(model_value value)
+{
+    double real;
+    stem_string text;
+
+    switch (value.type) {
+    case STEM_NIL:
+        return stem_nil();
+    case STEM_INT:
+        return stem_int(value.bits);
+    case STEM_UINT:
+        return stem_uint((uint64_t)value.bits);
+    case STEM_FLOAT:
+        memcpy(&real, &value.bits, sizeof real);
+        return stem_float(real);
+    default:
+        text = string_numbered(value.bits);
+        return stem_strn(text.data, text.len);
+    }
+}
+
+bool model_value_is(model_value value, const stem_value *read)
+{
+    const stem_value stored = model_value_stored(value);
+
+    if (read->type != value.type)
+        return false;
+    if (read->type == STEM_STR)
+        return read->as.str.len == stored.as.str.len &&
+               memcmp(read->as.str.data, stored.as.str.data, stored.as.str.len) == 0;
+    return memcmp(&read->as.integer, &stored.as.integer, sizeof stored.as.integer) == 0;
+}
+
 /* ---- Entries ---------------------------------------------------------------------- */
 
 static void *get_memory(void *old, size_t size)
@@ -88,7 +143,7 @@ const model_entry *model_get(const model *m, const char *path, size_t len)
                                                                               : NULL;
 }
 
-void model_put(model *m, const char *path, size_t len, int64_t value)
+void model_put(model *m, const char *path, size_t len, model_value value)
 {
     size_t i = find(m, path, len);
 
@@ -102,6 +157,11 @@ void model_put(model *m, const char *path, size_t len, int64_t value)
         m->n++;
     }
     m->entries[i].value = value;
+}
+
+void model_put_int(model *m, const char *path, size_t len, int64_t value)
+{
+    model_put(m, path, len, (model_value){STEM_INT, value});
 }
 
 void model_del(model *m, const char *path, size_t len)
@@ -228,7 +288,7 @@ const char *model_differs(stem_iter *iter, const model_step *step, bool keys_onl
         return "the kind";
     if (!is_value_due)
         return value ? "a value that should not be there" : NULL;
-    if (!value || value->type != STEM_INT || value->as.integer != step->value)
+    if (!value || !model_value_is(step->value, value))
         return "the value";
     return NULL;
 }

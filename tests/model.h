@@ -7,10 +7,24 @@
 
 #include "stem.h"
 
+/* A value: NIL, an INT, a UINT, a FLOAT by its bits, or one of a few strings by its
+ * number. */
+typedef struct model_value {
+    int type;
+    int64_t bits;
+} model_value;
+
+enum { MODEL_STRINGS = 5 };
+
+/* As Stem takes it; what it points to lives for ever. */
+stem_value model_value_stored(model_value value);
+/* Whether a value that was read is exactly this one. */
+bool model_value_is(model_value value, const stem_value *read);
+
 typedef struct model_entry {
     char *path; /* names joined by a NUL, and a NUL behind them */
     size_t len; /* without the last NUL */
-    int64_t value;
+    model_value value;
 } model_entry;
 
 typedef struct model {
@@ -22,7 +36,8 @@ model *model_new(void);
 model *model_copy(const model *from);
 void model_free(model *m);
 
-void model_put(model *m, const char *path, size_t len, int64_t value);
+void model_put(model *m, const char *path, size_t len, model_value value);
+void model_put_int(model *m, const char *path, size_t len, int64_t value);
 void model_del(model *m, const char *path, size_t len);
 const model_entry *model_get(const model *m, const char *path, size_t len);
 
@@ -32,7 +47,7 @@ int compare_paths(const char *a, size_t a_len, const char *b, size_t b_len);
 typedef struct model_step {
     const char *path;
     size_t len;
-    int64_t value; /* when `kind` has STEM_HAS_VALUE */
+    model_value value; /* when `kind` has STEM_HAS_VALUE */
     int kind;
 } model_step;
 

@@ -1,5 +1,6 @@
 /*
  * Random numbers that are the same in every run, unless STEM_TEST_SEED says otherwise.
+ * Each thread has its own, and sets random_state apart from the others' where it matters.
  */
 #ifndef STEM_TESTS_RANDOM_H
 #define STEM_TESTS_RANDOM_H
@@ -7,7 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static uint64_t random_state = 42;
+static _Thread_local uint64_t random_state = 42;
 
 /* A number from 0 to n - 1. */
 static inline uint32_t random_below(uint32_t n)

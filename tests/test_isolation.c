@@ -224,7 +224,7 @@ static void put_or_del(bool is_put)
 
     check_that(code == expected, at, key, is_put ? "put" : "del");
     if (code == STEM_OK && is_put)
-        model_put(live, path, len, value);
+        model_put_int(live, path, len, value);
     else if (code == STEM_OK)
         model_del(live, path, len);
 }
@@ -241,7 +241,7 @@ static void get_or_has(bool is_get)
 
     if (is_get) {
         check_that(stem_get_int(at->db, key, &value) == expected, at, key, "get");
-        check_that(value == (entry ? entry->value : -1), at, key, "the value");
+        check_that(value == (entry ? entry->value.bits : -1), at, key, "the value");
     } else {
         check_that(stem_has(at->db, key) == expected, at, key, "has");
     }

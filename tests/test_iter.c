@@ -52,7 +52,7 @@ static void put_random(stem_db *db)
         path_names[i] = random_name();
         end = stpcpy(end, path_names[i]) + 1;
     }
-    model_put(data, path, (size_t)(end - path) - 1, value);
+    model_put_int(data, path, (size_t)(end - path) - 1, value);
     stem_db *below = stem_sub_path(db, path_names, n - 1);
     ck_assert_ptr_nonnull(below);
     assert_ok(stem_put(below, path_names[n - 1], value));

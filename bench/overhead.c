@@ -2,8 +2,8 @@
  * What Stem costs over LevelDB: against the raw C API writing and reading the very same bytes,
  * and against hand-glued code, in one process.
  *
- * In each round every side has its own fresh database; the sides do the same work one after
- * the other, in an order that rotates, with LevelDB at rest in between. A ratio is taken
+ * In each round every side has its own fresh database. The sides do the same work in slices
+ * by turns, in an order that rotates, with LevelDB at rest in between. A ratio is taken
  * within a round, and the median over the rounds counts. It prints a table for people and
  * lines that begin with "figure" for programs, and judges nothing by its exit status.
  */
@@ -16,7 +16,7 @@
 #include "side.h"
 
 enum { STEM, RAW, GLUED, SIDES };
-enum { ARRAYS = 2000, ARRAY_PASSES = 25, THREADS = 2 };
+enum { SLICES = 10, WALKS = 3, ARRAYS = 1000, ARRAY_PASSES = 10, THREADS = 2 };
 
 static const side *const sides[SIDES] = {&side_stem, &side_raw, &side_glued};
 
@@ -43,36 +43,46 @@ static row rows[ROWS] = {
     [TOGETHER] = {.what = "put from two threads at once", .targets = {0, 1 / 0.95, 0}},
 };
 
-typedef void work(const side *which, side_db *db, size_t n);
+/* One slice of all the work, of `n` entries; all slices have about the same. */
+typedef void work(const side *which, side_db *db, size_t n, size_t slice, size_t slices);
 
-/* Lets each side do its work, in the order that is this round's turn. */
+static void add_times(row *measured, const bench_time taken[SIDES],
+                      side_db *const dbs[SIDES], size_t operations)
+{
+    for (int i = 0; i < SIDES; i++) {
+        if (!dbs[i])
+            continue;
+        bench_add(&measured->wall[i], (double)taken[i].wall / (double)operations);
+        bench_add(&measured->ratios[i], (double)taken[STEM].wall / (double)taken[i].wall);
+        bench_add(&measured->cpu_ratios[i],
+                  (double)taken[STEM].cpu / (double)taken[i].cpu);
+    }
+}
+
+/* Lets the sides do their work in slices by turns, in an order that rotates, so that what else
+ * the machine does meets all of them. */
 static void measure(row *measured, size_t round, side_db *const dbs[SIDES], work *do_work,
-                    size_t n, size_t operations)
+                    size_t n, size_t slices, size_t operations)
 {
     static const int orders[6][SIDES] = {{STEM, RAW, GLUED}, {GLUED, RAW, STEM},
                                          {RAW, GLUED, STEM}, {STEM, GLUED, RAW},
                                          {GLUED, STEM, RAW}, {RAW, STEM, GLUED}};
-    bench_time taken[SIDES];
+    bench_time taken[SIDES] = {{0, 0}};
 
-    for (int i = 0; i < SIDES; i++) {
-        int which = orders[round % 6][i];
+    for (size_t slice = 0; slice < slices; slice++)
+        for (int i = 0; i < SIDES; i++) {
+            int which = orders[(round + slice) % 6][i];
 
-        if (!dbs[which])
-            continue;
-        bench_settle();
-        bench_time start = bench_now();
-        do_work(sides[which], dbs[which], n);
-        taken[which] = bench_since(start);
-        bench_add(&measured->wall[which], (double)taken[which].wall / (double)operations);
-    }
-    bench_settle();
-    for (int i = RAW; i < SIDES; i++)
-        if (dbs[i]) {
-            bench_add(&measured->ratios[i],
-                      (double)taken[STEM].wall / (double)taken[i].wall);
-            bench_add(&measured->cpu_ratios[i],
-                      (double)taken[STEM].cpu / (double)taken[i].cpu);
+            if (!dbs[which])
+                continue;
+            bench_settle();
+            bench_time start = bench_now();
+            do_work(sides[which], dbs[which], n, slice, slices);
+            bench_time passed = bench_since(start);
+            taken[which].wall += passed.wall;
+            taken[which].cpu += passed.cpu;
         }
+    add_times(measured, taken, dbs, operations);
 }
 
 static void print_row(row *done)
@@ -108,24 +118,33 @@ static void print_figures(row *done)
 
 /* ---- Kinds of work ---------------------------------------------------------------- */
 
-static void put_all(const side *which, side_db *db, size_t n)
+static void put_slice(const side *which, side_db *db, size_t n, size_t slice,
+                      size_t slices)
 {
-    which->put(db, 0, n);
+    which->put(db, n * slice / slices, n * (slice + 1) / slices);
 }
 
-static void get_all(const side *which, side_db *db, size_t n)
+static void get_slice(const side *which, side_db *db, size_t n, size_t slice,
+                      size_t slices)
 {
-    which->get(db, 0, n);
+    which->get(db, n * slice / slices, n * (slice + 1) / slices);
 }
 
-static void walk_all(const side *which, side_db *db, size_t n)
+/* A slice is all of it, once more. */
+static void walk_all(const side *which, side_db *db, size_t n, size_t slice,
+                     size_t slices)
 {
     (void)n;
+    (void)slice;
+    (void)slices;
     which->walk(db);
 }
 
-static void get_arrays(const side *which, side_db *db, size_t n)
+static void get_arrays(const side *which, side_db *db, size_t n, size_t slice,
+                       size_t slices)
 {
+    (void)slice;
+    (void)slices;
     for (int pass = 0; pass < ARRAY_PASSES; pass++)
         which->get_arrays(db, n);
 }
@@ -144,13 +163,16 @@ static void *put_part(void *argument)
     return NULL;
 }
 
-static void put_together(const side *which, side_db *db, size_t n)
+static void put_together(const side *which, side_db *db, size_t n, size_t slice,
+                         size_t slices)
 {
     pthread_t threads[THREADS];
     part parts[THREADS];
+    const size_t start = n * slice / slices, len = n * (slice + 1) / slices - start;
 
     for (size_t i = 0; i < THREADS; i++) {
-        parts[i] = (part){which, db, n * i / THREADS, n * (i + 1) / THREADS};
+        parts[i] =
+            (part){which, db, start + len * i / THREADS, start + len * (i + 1) / THREADS};
         if (pthread_create(&threads[i], NULL, put_part, &parts[i]) != 0)
             bench_die("no thread can be started");
     }
@@ -192,9 +214,9 @@ static void run_entries(const bench_arguments *given, const workload *load, size
     round_of_databases opened;
 
     open_round(&opened, given->dir, load, true);
-    measure(&rows[PUT], round, opened.dbs, put_all, load->n, load->n);
-    measure(&rows[GET], round, opened.dbs, get_all, load->n, load->n);
-    measure(&rows[WALK], round, opened.dbs, walk_all, load->n, load->n);
+    measure(&rows[PUT], round, opened.dbs, put_slice, load->n, SLICES, load->n);
+    measure(&rows[GET], round, opened.dbs, get_slice, load->n, SLICES, load->n);
+    measure(&rows[WALK], round, opened.dbs, walk_all, load->n, WALKS, load->n * WALKS);
     close_round(&opened);
 }
 
@@ -210,7 +232,8 @@ static void run_arrays(const bench_arguments *given, workload *load, size_t roun
         sides[i]->put_arrays(opened.dbs[i], n);
         sides[i]->get_arrays(opened.dbs[i], n);
     }
-    measure(measured, round, opened.dbs, get_arrays, n, n * ARRAY_PASSES);
+    measure(measured, round, opened.dbs, get_arrays, n, SLICES,
+            n * ARRAY_PASSES * SLICES);
     close_round(&opened);
 }
 
@@ -220,7 +243,7 @@ static void run_put(const bench_arguments *given, const workload *load, size_t r
     round_of_databases opened;
 
     open_round(&opened, given->dir, load, glued);
-    measure(measured, round, opened.dbs, do_work, load->n, load->n);
+    measure(measured, round, opened.dbs, do_work, load->n, SLICES, load->n);
     close_round(&opened);
 }
 
@@ -294,7 +317,7 @@ int main(int argc, char **argv)
             run_arrays(&given, shallow, round, &rows[DENSE_ARRAY], true);
         }
         if (is_wanted(&given, "deep"))
-            run_put(&given, deep, round, &rows[DEEP], put_all, true);
+            run_put(&given, deep, round, &rows[DEEP], put_slice, true);
         if (is_wanted(&given, "together"))
             run_put(&given, shallow, round, &rows[TOGETHER], put_together, false);
     }

@@ -33,7 +33,7 @@ void stem_value_free(stem_value *value)
     if (!value)
         return;
     free(value->owned);
-    *value = stem_nil();
+    *value = (stem_value){.type = STEM_NIL};
 }
 
 stem_value stem_nil(void)

@@ -21,9 +21,9 @@ typedef struct stem_gate_slot {
 
 /* Zeroed it is open, but for the lock. */
 typedef struct stem_gate {
-    pthread_mutex_t closing; /* held by who has closed it */
     atomic_bool is_closed;
-    stem_gate_slot slots[STEM_GATE_SLOTS];
+    pthread_mutex_t closing; /* held by who has closed it */
+    _Alignas(STEM_CACHE_LINE) stem_gate_slot slots[STEM_GATE_SLOTS];
 } stem_gate;
 
 /* Waits until the gate may be open, or a slot free. */

@@ -353,10 +353,11 @@ static const stem_engine_ops leveldb_ops = {
 int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
                       stem_engine **opened)
 {
-    leveldb_engine *engine = calloc(1, sizeof *engine);
+    leveldb_engine *engine = aligned_alloc(STEM_CACHE_LINE, sizeof *engine);
 
     if (!engine)
         return stem_fail(STEM_ENOMEM, "no memory for a database");
+    memset(engine, 0, sizeof *engine);
     engine->base.ops = &leveldb_ops;
     engine->base.max_key_bytes = MAX_KEY_BYTES;
     engine->base.max_value_bytes = STEM_VALUE_MAX;

@@ -60,7 +60,7 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
         else if (option == 'o')
             given.only = optarg;
         else
-            optind = argc + 1;
+            bench_die("%s", usage);
     }
     if (optind != argc || given.n == 0 || given.rounds == 0 ||
         given.rounds > BENCH_ROUNDS_MAX)

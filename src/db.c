@@ -14,13 +14,14 @@
 
 /* ---- Failing ---------------------------------------------------------------------- */
 
-int stem_db_refuse(const stem_db *db, const char *operation)
+void stem_db_refuse(const stem_db *db, const char *operation)
 {
     if (!db)
-        return stem_fail(STEM_EINVAL, "%s: the handle is NULL", operation);
-    return stem_fail(STEM_EFORK,
-                     "%s: the handle was opened before fork(); it stays the parent's",
-                     operation);
+        stem_failure_set(STEM_EINVAL, "%s: the handle is NULL", operation);
+    else
+        stem_failure_set(STEM_EFORK,
+                         "%s: the handle was opened before fork(); it stays the parent's",
+                         operation);
 }
 
 int stem_db_fail_below(const stem_db *db, int code, const char *operation,
@@ -225,19 +226,34 @@ stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n)
     return sub;
 }
 
+/* Another handle to the same place. */
+static stem_db *derive_same(const stem_db *db, const char *operation)
+{
+    if (stem_db_check(db, operation) != STEM_OK)
+        return NULL;
+    stem_db *made = derive(db, 0);
+    if (!made)
+        stem_db_fail(db, STEM_ENOMEM, operation, NULL);
+    return made;
+}
+
 stem_db *stem_dup(stem_db *db)
 {
-    return stem_db_check(db, "dup") == STEM_OK ? derive(db, 0) : NULL;
+    return derive_same(db, "dup");
+}
+
+static stem_db *derive_read_only(const stem_db *db, const char *operation)
+{
+    stem_db *made = derive_same(db, operation);
+
+    if (made)
+        made->is_read_only = true;
+    return made;
 }
 
 stem_db *stem_read_only(stem_db *db)
 {
-    if (stem_db_check(db, "read_only") != STEM_OK)
-        return NULL;
-    stem_db *made = derive(db, 0);
-    if (made)
-        made->is_read_only = true;
-    return made;
+    return derive_read_only(db, "read_only");
 }
 
 /* Opens a snapshot with one user, or NULL. */
@@ -259,7 +275,7 @@ static stem_frozen *freeze(stem_engine *engine)
 
 stem_db *stem_snapshot(stem_db *db)
 {
-    stem_db *made = stem_read_only(db);
+    stem_db *made = derive_read_only(db, "snapshot");
 
     if (!made || made->frozen)
         return made; /* frozen already: the same moment */
@@ -325,7 +341,7 @@ int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
     if (!count)
         return stem_fail(STEM_EINVAL, "count: the place for the count is NULL");
     keys.keys_only = true;
-    stem_iter *iter = stem_iter_open(db, &keys);
+    stem_iter *iter = stem_iter_open_for(db, &keys, "count");
     if (!iter)
         return stem_errcode();
     while (stem_iter_next(iter))

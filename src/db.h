@@ -23,13 +23,15 @@ struct stem_db {
 };
 
 /* The failure of using NULL, STEM_EINVAL, or an inherited handle, STEM_EFORK. */
-int stem_db_refuse(const stem_db *db, const char *operation);
+void stem_db_refuse(const stem_db *db, const char *operation);
 
 /* Checks that a handle can be used here. */
 static inline int stem_db_check(const stem_db *db, const char *operation)
 {
-    return db && !stem_engine_is_inherited(db->engine) ? STEM_OK
-                                                       : stem_db_refuse(db, operation);
+    if (db && !stem_engine_is_inherited(db->engine))
+        return STEM_OK;
+    stem_db_refuse(db, operation);
+    return db ? STEM_EFORK : STEM_EINVAL;
 }
 
 /* Says "operation path: cause" of the last failure and returns its code; `key` may be NULL. */
@@ -91,6 +93,9 @@ typedef struct stem_span {
 int stem_span_make(const stem_db *db, const stem_range *range, bool by_name,
                    stem_span *span);
 
+/* An iterator whose failures name the operation that it is part of; a text that lasts. */
+stem_iter *stem_iter_open_for(stem_db *db, const stem_range *range,
+                              const char *operation);
 /* The path of the entry an iterator stands on, as it is stored below its handle. */
 stem_slice stem_iter_below(const stem_iter *iter);
 

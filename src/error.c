@@ -41,7 +41,7 @@ void stem_errcode_set(int code)
     last.code = code;
 }
 
-int stem_fail(int code, const char *format, ...)
+void stem_failure_set(int code, const char *format, ...)
 {
     /* The arguments may point into the text that is about to be replaced. */
     char text[TEXT_SIZE];
@@ -53,7 +53,6 @@ int stem_fail(int code, const char *format, ...)
     va_end(arguments);
     memcpy(last.text, text, strlen(text) + 1);
     last.code = code;
-    return code;
 }
 
 /* Bytes of the escape or UTF-8 sequence that `text` begins with; it ends at a NUL at the
@@ -89,18 +88,20 @@ static void shorten(const char *place, size_t len, char out[PLACE_MAX])
     snprintf(out, PLACE_MAX, "%.*s...%s", (int)head, place, place + tail);
 }
 
-int stem_fail_at(int code, const char *operation, const char *place)
+void stem_failure_locate(int code, const char *operation, const char *place)
 {
     char shortened[PLACE_MAX];
     size_t len = place ? strlen(place) : 0;
 
-    if (len == 0)
-        return stem_fail(code, "%s: %s", operation, last.text);
+    if (len == 0) {
+        stem_failure_set(code, "%s: %s", operation, last.text);
+        return;
+    }
     if (len > PLACE_MAX) {
         shorten(place, len, shortened);
         place = shortened;
     }
-    return stem_fail(code, "%s %s: %s", operation, place, last.text);
+    stem_failure_set(code, "%s %s: %s", operation, place, last.text);
 }
 
 const char *stem_strerror(int code)

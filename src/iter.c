@@ -18,7 +18,8 @@
 enum { KEPT_INLINE = 256 };
 
 struct stem_iter {
-    stem_db *place; /* a handle of its own: engine, snapshot and prefix */
+    stem_db *place;        /* a handle of its own: engine, snapshot and prefix */
+    const char *operation; /* what it is part of, for the text of a failure */
     stem_engine_iter *entries;
     const stem_engine_ops *ops;
     bool is_reverse, keys_only, shallow, names_only;
@@ -87,6 +88,7 @@ static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_onl
                      NULL);
         return NULL;
     }
+    iter->operation = operation;
     iter->ops = db->engine->ops;
     iter->kept = iter->kept_inline;
     iter->kept_room = sizeof iter->kept_inline;
@@ -110,9 +112,14 @@ static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_onl
     return iter;
 }
 
+stem_iter *stem_iter_open_for(stem_db *db, const stem_range *range, const char *operation)
+{
+    return open_iter(db, range, false, operation);
+}
+
 stem_iter *stem_iter_open(stem_db *db, const stem_range *range)
 {
-    return open_iter(db, range, false, "iterate");
+    return stem_iter_open_for(db, range, "iterate");
 }
 
 stem_iter *stem_children(stem_db *db, const stem_range *range)
@@ -136,7 +143,7 @@ static bool stop(stem_iter *iter, int code)
 {
     iter->has_entry = false;
     if (code < 0 && iter->code == STEM_OK)
-        iter->code = stem_db_fail(iter->place, code, "iterate", NULL);
+        iter->code = stem_db_fail(iter->place, code, iter->operation, NULL);
     return false;
 }
 
@@ -144,7 +151,7 @@ static bool stop(stem_iter *iter, int code)
 static int fail_value(stem_iter *iter, int code)
 {
     iter->code =
-        stem_db_fail_below(iter->place, code, "iterate", iter->key, iter->key_len);
+        stem_db_fail_below(iter->place, code, iter->operation, iter->key, iter->key_len);
     return code;
 }
 
@@ -380,7 +387,7 @@ bool stem_iter_next(stem_iter *iter)
     if (!iter || iter->code != STEM_OK)
         return false;
     if (stem_engine_is_inherited(iter->place->engine))
-        return stop(iter, stem_db_check(iter->place, "iterate"));
+        return stop(iter, stem_db_check(iter->place, iter->operation));
     if (iter->left == 0)
         return stop(iter, STEM_NOTFOUND);
     int code = iter->names_only ? next_name(iter) : next_entry(iter);
@@ -490,7 +497,8 @@ const char *const *stem_iter_path(stem_iter *iter, size_t *n)
         const char **larger = realloc(iter->names, count * sizeof *larger);
 
         if (!larger) {
-            stem_fail(STEM_ENOMEM, "path: no memory for %zu names", count);
+            stem_fail(STEM_ENOMEM, "no memory for a path of %zu names", count);
+            stem_db_fail(iter->place, STEM_ENOMEM, iter->operation, NULL);
             return NULL;
         }
         iter->names = larger;

@@ -101,7 +101,7 @@ int stem_clear(stem_db *db, const stem_range *range)
     if (code != STEM_OK)
         return stem_db_fail(db, code, "clear", NULL);
     keys.keys_only = true;
-    stem_iter *iter = stem_iter_open(db, &keys);
+    stem_iter *iter = stem_iter_open_for(db, &keys, "clear");
     if (!iter)
         return stem_errcode();
     stem_batch *batch = stem_batch_new(db);

@@ -3,6 +3,7 @@
  */
 #include "failing_malloc.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 bool malloc_fails, malloc_recovers;
@@ -26,6 +27,7 @@ static bool fails_now(void)
         return false;
     }
     mallocs_refused++;
+    errno = ENOMEM;
     malloc_fails = !malloc_recovers;
     return true;
 }

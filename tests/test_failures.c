@@ -83,7 +83,8 @@ static void fail_each_call(const operation *op, int code)
         assert_unharmed(op, &w, before, done);
         failures++;
     }
-    bool needs_no_engine = op->run == operations[0].run; /* the first few derive handles */
+    bool needs_no_engine =
+        op->run == operations[0].run; /* the first few derive handles */
     ck_assert(failures > 0 || needs_no_engine || strcmp(op->name, "dup") == 0 ||
               strcmp(op->name, "read_only") == 0 || strcmp(op->name, "path") == 0);
     free(before.bytes);
@@ -265,11 +266,12 @@ int main(void)
                         n_operations);
     tcase_add_loop_test(calls, a_conflict_is_answered_or_tried_again, 0, n_operations);
     tcase_add_loop_test(calls, an_unknown_outcome_is_passed_on, 0, n_operations);
-    tcase_add_loop_test(allocations, running_out_of_memory_is_reported_and_changes_nothing,
-                        0, n_operations);
+    tcase_add_loop_test(allocations,
+                        running_out_of_memory_is_reported_and_changes_nothing, 0,
+                        n_operations);
     tcase_add_loop_test(
-        allocations, running_out_of_memory_for_a_moment_is_reported_and_changes_nothing, 0,
-        n_operations);
+        allocations, running_out_of_memory_for_a_moment_is_reported_and_changes_nothing,
+        0, n_operations);
     tcase_add_test(allocations,
                    a_database_opens_or_leaves_nothing_behind_when_memory_runs_out);
     return run_suite(suite);

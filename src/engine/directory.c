@@ -52,15 +52,18 @@ static int open_directory(const char *path, bool make, stem_directory *dir)
             return STEM_NOTFOUND;
         if (cause == ENOENT && lstat(path, &status) != 0)
             return STEM_EGONE; /* or it would be a link that leads nowhere */
-        return stem_fail(STEM_EIO, "cannot open the directory %s: %s", path,
-                         strerror(cause));
+        return stem_fail(cause == ENOMEM ? STEM_ENOMEM : STEM_EIO,
+                         "cannot open the directory %s: %s", path, strerror(cause));
     }
     dir->path = realpath(path, NULL);
     if (!dir->path && errno == ENOENT)
         return STEM_EGONE;
-    if (!dir->path || fstat(dir->fd, &status) != 0)
-        return stem_fail(errno == ENOMEM ? STEM_ENOMEM : STEM_EIO,
-                         "cannot resolve the directory %s: %s", path, strerror(errno));
+    if (!dir->path || fstat(dir->fd, &status) != 0) {
+        int code = errno == ENOMEM ? STEM_ENOMEM : STEM_EIO;
+
+        return stem_fail(code, "cannot resolve the directory %s: %s", path,
+                         strerror(errno));
+    }
     dir->device = status.st_dev;
     dir->inode = status.st_ino;
     make_link(dir);

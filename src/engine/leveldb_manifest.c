@@ -7,6 +7,7 @@
  * and no log is removed before a later one is named: so where the named log is missing,
  * the MANIFEST is not whole.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -141,39 +142,46 @@ static uint64_t last_log_number(unsigned char *bytes, size_t size)
 
 /* ---- The file --------------------------------------------------------------------- */
 
-/* The whole file in memory, or NULL when it cannot be read. */
-static unsigned char *read_file(int directory, const char *name, size_t *size)
+/* Gets the whole file into memory; NULL where it is not there, which LevelDB tells. */
+static int read_file(const stem_directory *dir, const char *name, unsigned char **bytes,
+                     size_t *size)
 {
     struct stat status;
-    unsigned char *bytes = NULL;
-    int fd = stem_descriptor_open(directory, name, O_RDONLY, 0);
+    int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);
+    ssize_t got = 1;
 
-    if (fd < 0)
-        return NULL;
+    *bytes = NULL;
     *size = 0;
-    if (fstat(fd, &status) == 0)
-        bytes = malloc((size_t)status.st_size + 1);
-    while (bytes && *size < (size_t)status.st_size) {
-        ssize_t got = read(fd, bytes + *size, (size_t)status.st_size - *size);
-
-        if (got <= 0)
-            break;
-        *size += (size_t)got;
+    if (fd < 0 && errno == ENOENT)
+        return STEM_OK;
+    if (fd >= 0 && fstat(fd, &status) == 0)
+        *bytes = malloc((size_t)status.st_size + 1);
+    while (*bytes && got > 0 && *size < (size_t)status.st_size) {
+        got = read(fd, *bytes + *size, (size_t)status.st_size - *size);
+        if (got > 0)
+            *size += (size_t)got;
     }
-    stem_descriptor_close(fd);
-    return bytes;
+    int cause = errno;
+    if (fd >= 0)
+        stem_descriptor_close(fd);
+    if (*bytes && got >= 0)
+        return STEM_OK;
+    free(*bytes);
+    return stem_fail(cause == ENOMEM ? STEM_ENOMEM : STEM_EIO, "cannot read %s/%s: %s",
+                     dir->path, name, strerror(cause));
 }
 
 int stem_leveldb_check_manifest(const stem_directory *dir)
 {
     char manifest[STEM_MANIFEST_ROOM], log[32];
+    unsigned char *bytes;
     size_t size;
 
     if (!stem_leveldb_current_is_whole(dir->fd, manifest))
         return STEM_OK; /* LevelDB tells */
-    unsigned char *bytes = read_file(dir->fd, manifest, &size);
-    if (!bytes)
-        return STEM_OK;
+    int code = read_file(dir, manifest, &bytes, &size);
+    if (code != STEM_OK || !bytes)
+        return code;
     uint64_t number = last_log_number(bytes, size);
     free(bytes);
     snprintf(log, sizeof log, "%06llu.log", (unsigned long long)number);

@@ -68,6 +68,11 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
     return given;
 }
 
+bool bench_is_wanted(const bench_arguments *given, const char *part)
+{
+    return !given->only || strcmp(given->only, part) == 0;
+}
+
 /* ---- Clocks and medians ----------------------------------------------------------- */
 
 static uint64_t read_clock(clockid_t clock)

@@ -5,6 +5,7 @@
 #ifndef STEM_BENCH_H
 #define STEM_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ typedef struct bench_arguments {
  * taken where an option is not given. */
 bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
                             const char *usage);
+
+/* Whether that part is to run. */
+bool bench_is_wanted(const bench_arguments *given, const char *part);
 
 /* Prints a message, printf-like, and exits: a benchmark that went wrong has no figures. */
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -258,11 +258,6 @@ static void measure_sync(const char *parent, const workload *load)
     }
 }
 
-static bool is_wanted(const bench_arguments *given, const char *option)
-{
-    return !given->only || strcmp(given->only, option) == 0;
-}
-
 int main(int argc, char **argv)
 {
     const bench_arguments given =
@@ -274,7 +269,7 @@ int main(int argc, char **argv)
     for (size_t round = 0; round < given.rounds; round++) {
         fprintf(stderr, "round %zu of %zu\n", round + 1, given.rounds);
         for (size_t i = 0; i < SETTINGS; i++)
-            if (is_wanted(&given, settings[i].option))
+            if (bench_is_wanted(&given, settings[i].option))
                 measure_one(&results[i], &settings[i].options, load, given.dir);
     }
     printf("%zu keys, medians of %zu rounds; nanoseconds, open in milliseconds, disk in "
@@ -292,7 +287,7 @@ int main(int argc, char **argv)
                    bench_median(&results[i].samples[what]));
         putchar('\n');
     }
-    if (is_wanted(&given, "sync"))
+    if (bench_is_wanted(&given, "sync"))
         measure_sync(given.dir, load);
     workload_free(load);
     return EXIT_SUCCESS;

@@ -143,8 +143,8 @@ void stem_batch_free(stem_batch *batch)
 
 /* ---- Adding ----------------------------------------------------------------------- */
 
-/* What every addition begins with. */
-static int check(const stem_batch *batch, const stem_db *db)
+/* What is wrong with adding something below `db`, where that is not plain to see. */
+static int refuse(const stem_batch *batch, const stem_db *db)
 {
     if (!batch)
         return stem_fail(STEM_EINVAL, "batch: the batch is NULL");
@@ -156,10 +156,17 @@ static int check(const stem_batch *batch, const stem_db *db)
                             stem_fail(STEM_EINVAL, "the handle is of another database "
                                                    "than the batch"),
                             "batch", NULL);
-    if (db->is_read_only)
-        return stem_db_fail(db, stem_fail(STEM_EREADONLY, "the handle only reads"),
-                            "batch", NULL);
-    return STEM_OK;
+    return stem_db_fail(db, stem_fail(STEM_EREADONLY, "the handle only reads"), "batch",
+                        NULL);
+}
+
+/* What every addition begins with. */
+static inline int check(const stem_batch *batch, const stem_db *db)
+{
+    return batch && db && db->engine == batch->home->engine && !db->is_read_only &&
+                   !stem_engine_is_inherited(db->engine)
+               ? STEM_OK
+               : refuse(batch, db);
 }
 
 /* Encodes a key, and a value when there is one, into memory of the batch's own. */

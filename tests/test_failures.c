@@ -11,6 +11,11 @@
 #include "failing_malloc.h"
 #include "support.h"
 
+static void open_for(const operation *op, world *w)
+{
+    world_open(w, strcmp(op->place, "large") == 0);
+}
+
 /* ---- What holds after a failure --------------------------------------------------- */
 
 static void assert_says(const operation *op, const char *cause)
@@ -59,7 +64,7 @@ static void fail_each_call(const operation *op, int code)
 {
     world w;
 
-    world_open(&w);
+    open_for(op, &w);
     const contents_of_world before = world_contents(&w);
     const contents_of_world done = contents_when_done(op, &w);
     const size_t in_use = world_in_use(&w);
@@ -106,7 +111,7 @@ START_TEST(a_conflict_is_answered_or_tried_again)
     const operation *op = &operations[_i];
     world w;
 
-    world_open(&w);
+    open_for(op, &w);
     const contents_of_world before = world_contents(&w);
     const contents_of_world done = contents_when_done(op, &w);
     engine_fail_at(1, STEM_CONFLICT);
@@ -127,7 +132,7 @@ START_TEST(an_unknown_outcome_is_passed_on)
     const operation *op = &operations[_i];
     world w;
 
-    world_open(&w);
+    open_for(op, &w);
     const contents_of_world before = world_contents(&w);
     for (unsigned long commit = 1;; commit++) {
         engine_fail_at(commit, STEM_EUNKNOWN);
@@ -170,7 +175,7 @@ static void fail_each_allocation(const operation *op, bool recovers)
     world w;
     int answer;
 
-    world_open(&w);
+    open_for(op, &w);
     const contents_of_world before = world_contents(&w);
     const contents_of_world done = contents_when_done(op, &w);
     const size_t in_use = world_in_use(&w);

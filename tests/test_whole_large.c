@@ -86,7 +86,7 @@ START_TEST(places_of_many_commits_arrive_complete)
     open_places(_i);
     deep = stem_sub(source, "deep", "down");
     for (int i = 0; i < LARGER; i++)
-        large[i] = (char)(i * i >> 3);
+        large[i] = (char)((unsigned)i * (unsigned)i >> 3);
     for (int i = 0; i < N; i++) {
         snprintf(key, sizeof key, "%d", i);
         assert_ok(stem_put(i % 2 ? source : deep, key, i));

@@ -11,7 +11,7 @@
 
 /* ---- The databases ---------------------------------------------------------------- */
 
-enum { LARGE_ENTRIES = 7, LARGE_BYTES = 400 << 10 };
+enum { LARGE_ENTRIES = 7, LARGE_BYTES = 400 << 10, TOKEN_BYTES = 10 };
 
 static void fill_place(stem_db *root)
 {
@@ -47,7 +47,7 @@ static void fill_queue(stem_db *root)
 }
 
 /* Each value is one of its kind. */
-static void fill_large(stem_db *root)
+static void fill_large(stem_db *root, size_t len)
 {
     static char bytes[LARGE_BYTES];
     stem_db *large = stem_sub(root, "large");
@@ -56,8 +56,8 @@ static void fill_large(stem_db *root)
         char key[16];
 
         snprintf(key, sizeof key, "entry %d", i);
-        memset(bytes, 'a' + i, sizeof bytes);
-        assert_ok(stem_put(large, key, stem_bin(bytes, sizeof bytes)));
+        memset(bytes, 'a' + i, len);
+        assert_ok(stem_put(large, key, stem_bin(bytes, len)));
     }
     stem_close(large);
 }
@@ -68,17 +68,19 @@ void world_restore(world *w)
     assert_ok(stem_clear(w->other_real, NULL));
     fill_place(w->real);
     fill_queue(w->real);
-    fill_large(w->real);
+    fill_large(w->real, w->is_large ? LARGE_BYTES : TOKEN_BYTES);
     assert_ok(stem_put(w->other_real, "other", 1));
 }
 
-void world_open(world *w)
+void world_open(world *w, bool is_large)
 {
     const stem_options none = {0};
+    const stem_options plain = {.no_compression = true}; /* it takes most of the time */
 
+    w->is_large = is_large;
     engine_fail_at(0, STEM_OK);
-    assert_ok(stem_open(&w->real, "mem:", NULL));
-    assert_ok(stem_open(&w->other_real, "mem:", NULL));
+    assert_ok(stem_open(&w->real, "mem:", &plain));
+    assert_ok(stem_open(&w->other_real, "mem:", &plain));
     world_restore(w);
     w->db = failing_engine_over(&w->engine, w->real, &none);
     w->other = failing_engine_over(&w->other_engine, w->other_real, &none);

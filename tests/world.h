@@ -5,9 +5,12 @@
 #ifndef STEM_TESTS_WORLD_H
 #define STEM_TESTS_WORLD_H
 
+#include <stdbool.h>
+
 #include "failing_engine.h"
 
 typedef struct world {
+    bool is_large;
     stem_db *real, *other_real;
     failing_engine engine, other_engine;
     stem_db *db, *other;
@@ -18,7 +21,8 @@ typedef struct world {
     stem_db *frozen;                   /* `place`, frozen */
 } world;
 
-void world_open(world *w);
+/* `is_large`: what lies in `large` takes several commits to copy. */
+void world_open(world *w, bool is_large);
 void world_close(world *w);
 /* Puts everything back to how world_open left it. */
 void world_restore(world *w);

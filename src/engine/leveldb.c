@@ -321,6 +321,9 @@ static void free_engine(leveldb_engine *engine)
         leveldb_filterpolicy_destroy(engine->filter);
     leveldb_cache_destroy(engine->cache);
     leveldb_writebatch_destroy(engine->single);
+    leveldb_writebatch_t *spare = atomic_load(&engine->spare);
+    if (spare)
+        leveldb_writebatch_destroy(spare);
     pthread_mutex_destroy(&engine->sync_lock);
     pthread_mutex_destroy(&engine->write_lock);
     pthread_mutex_destroy(&engine->gate.closing);

@@ -91,9 +91,24 @@ static bool rests_on_read(const stem_expectation *expectation)
 static uint64_t last_commit_on(const leveldb_engine *engine,
                                const stem_expectation *expectation)
 {
-    return expectation->kind == STEM_EXPECT_EMPTY
-               ? atomic_load_explicit(&engine->commits, memory_order_relaxed)
-               : engine->key_slots[slot_of(expectation->key)];
+    if (expectation->kind == STEM_EXPECT_EMPTY)
+        return atomic_load_explicit(&engine->commits, memory_order_relaxed);
+    const uint64_t last = engine->key_slots[slot_of(expectation->key)];
+    return last > engine->last_large ? last : engine->last_large;
+}
+
+/* Notes the number of a commit for the keys that it writes, or for all keys when they are
+ * many; write_lock is held. */
+static void note_commit(leveldb_engine *engine, const stem_commit *commit,
+                        uint64_t number)
+{
+    enum { MANY_WRITES = KEY_SLOTS / 8 };
+
+    if (commit->n_writes > MANY_WRITES)
+        engine->last_large = number;
+    else
+        for (size_t i = 0; i < commit->n_writes; i++)
+            engine->key_slots[slot_of(commit->writes[i].key)] = number;
 }
 
 /* With `judged` 0, judges what nobody has read yet. Otherwise write_lock is held, and what may
@@ -165,13 +180,14 @@ static int write_commit(leveldb_engine *engine, const stem_commit *commit,
         atomic_load_explicit(&engine->commits, memory_order_relaxed) + 1;
 
     int code = write_mending(engine, batch);
-    for (size_t i = 0; i < commit->n_writes; i++)
-        engine->key_slots[slot_of(commit->writes[i].key)] = number;
+    note_commit(engine, commit, number);
     atomic_store_explicit(&engine->commits, number, memory_order_release);
     return code;
 }
 
-static int check_limits(const leveldb_engine *engine, const stem_commit *commit)
+/* Also sums up the bytes of its keys and values. */
+static int check_limits(const leveldb_engine *engine, const stem_commit *commit,
+                        size_t *bytes)
 {
     size_t sum = 0;
 
@@ -191,6 +207,7 @@ static int check_limits(const leveldb_engine *engine, const stem_commit *commit)
             return stem_fail(STEM_EINVAL, "a commit of more than %zu bytes",
                              engine->base.max_commit_bytes);
     }
+    *bytes = sum;
     return STEM_OK;
 }
 
@@ -226,24 +243,47 @@ static int commit_locked(leveldb_engine *engine, const stem_commit *commit,
     return code;
 }
 
+/* An empty batch for this commit alone, with the memory of one before it where that is at
+ * hand. */
+static leveldb_writebatch_t *take_batch(leveldb_engine *engine)
+{
+    leveldb_writebatch_t *spare = atomic_exchange(&engine->spare, NULL);
+
+    return spare ? spare : leveldb_writebatch_create();
+}
+
+static void give_back_batch(leveldb_engine *engine, leveldb_writebatch_t *batch,
+                            size_t bytes)
+{
+    enum { KEPT_BYTES = 1 << 20 };
+
+    if (bytes <= KEPT_BYTES) {
+        leveldb_writebatch_clear(batch);
+        batch = atomic_exchange(&engine->spare, batch);
+    }
+    if (batch)
+        leveldb_writebatch_destroy(batch);
+}
+
 int stem_leveldb_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
 {
     leveldb_engine *engine = leveldb_of(base);
     const uint64_t judged = atomic_load_explicit(&engine->commits, memory_order_acquire);
     leveldb_writebatch_t *batch = NULL;
+    size_t bytes;
 
-    int code = check_limits(engine, commit);
+    int code = check_limits(engine, commit, &bytes);
     if (code == STEM_OK)
         code = judge_all(engine, commit, 0, failed);
     if (code != STEM_OK)
         return code;
     if (!is_small(commit)) {
-        batch = leveldb_writebatch_create();
+        batch = take_batch(engine);
         fill_batch(batch, commit);
     }
     code = commit_locked(engine, commit, batch, judged, failed);
     if (batch)
-        leveldb_writebatch_destroy(batch);
+        give_back_batch(engine, batch, bytes);
 
     if (code == STEM_OK && commit->sync && stem_leveldb_sync(base) != STEM_OK)
         code = stem_fail(STEM_EUNKNOWN, "written, but not known to be durable: %s",

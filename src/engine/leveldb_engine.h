@@ -45,10 +45,13 @@ typedef struct leveldb_engine {
     pthread_mutex_t write_lock;
     bool must_repair;             /* the newest log may be torn; under write_lock */
     leveldb_writebatch_t *single; /* what a commit of one write uses again; the same */
+    _Atomic(leveldb_writebatch_t *) spare; /* for a commit of several writes, or NULL */
     atomic_uint_least64_t repairs;
 
     /* The last commit that wrote a key which hashes there; under write_lock. */
     uint64_t key_slots[KEY_SLOTS];
+    uint64_t
+        last_large; /* the last commit that wrote too many keys to note each; the same */
 
     pthread_mutex_t sync_lock;
     bool

@@ -35,7 +35,7 @@ struct stem_batch {
 /* ---- Memory ----------------------------------------------------------------------- */
 
 /* `size` bytes that stay where they are until the batch is reset; NULL after a failure. */
-static char *reserve(stem_batch *batch, size_t size)
+static inline char *reserve(stem_batch *batch, size_t size)
 {
     block *current = batch->blocks;
 
@@ -169,24 +169,43 @@ static inline int check(const stem_batch *batch, const stem_db *db)
                : refuse(batch, db);
 }
 
-/* Encodes a key, and a value when there is one, into memory of the batch's own. */
-static int add_pair(stem_batch *batch, const stem_db *db, const char *name,
-                    const stem_value *value, stem_slice *key, stem_slice *encoded)
+/* Gives back the end of what was reserved last. */
+static inline void give_back(stem_batch *batch, size_t size)
 {
-    size_t value_len = 0;
+    batch->blocks->used -= size;
+    batch->held -= size;
+}
+
+/* Encodes a key, and a value when there is one, into memory of the batch's own. */
+static inline int add_pair(stem_batch *batch, const stem_db *db, const char *name,
+                           const stem_value *value, stem_slice *key, stem_slice *encoded)
+{
+    size_t len = 0;
 
     const size_t key_len = stem_key_len(db, name);
-    if (key_len == 0 || (value && (value_len = stem_value_encoded_size(value)) == 0))
-        return stem_errcode();
-    char *bytes = reserve(batch, key_len + value_len);
+    if (key_len == 0)
+        return STEM_EINVAL;
+    char *bytes = reserve(batch, key_len + STEM_SMALL_ENCODED);
     if (!bytes)
         return STEM_ENOMEM;
+    if (value)
+        len = stem_value_encode_small(value, (unsigned char *)bytes + key_len);
+    if (!value || len > 0) {
+        give_back(batch, STEM_SMALL_ENCODED - len);
+    } else {
+        give_back(batch, key_len + STEM_SMALL_ENCODED);
+        len = stem_value_encoded_size(value);
+        if (len == 0)
+            return stem_errcode();
+        bytes = reserve(batch, key_len + len);
+        if (!bytes)
+            return STEM_ENOMEM;
+        stem_value_encode(value, (unsigned char *)bytes + key_len);
+    }
     stem_key_write(db, name, key_len, bytes);
     *key = (stem_slice){bytes, key_len};
-    if (value) {
-        stem_value_encode(value, (unsigned char *)bytes + key_len);
-        *encoded = (stem_slice){bytes + key_len, value_len};
-    }
+    if (value)
+        *encoded = (stem_slice){bytes + key_len, len};
     return STEM_OK;
 }
 

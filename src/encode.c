@@ -236,6 +236,26 @@ static inline void store_short_str(unsigned char *out, const stem_string *str)
     memcpy(out, str->data, str->len);
 }
 
+static inline size_t short_str_size(const stem_value *value)
+{
+    return value->as.str.len + (value->as.str.len <= 31 ? 1 : 2);
+}
+
+size_t stem_value_encode_small(const stem_value *value,
+                               unsigned char out[STEM_SMALL_ENCODED])
+{
+    if (value->reserved != 0)
+        return 0;
+    if (value->type == STEM_INT) {
+        store_int(out, value->as.integer);
+        return int_size(value->as.integer);
+    }
+    if (!is_short_str(value))
+        return 0;
+    store_short_str(out, &value->as.str);
+    return short_str_size(value);
+}
+
 size_t stem_value_encoded_size(const stem_value *value)
 {
     size_t size;
@@ -244,7 +264,7 @@ size_t stem_value_encoded_size(const stem_value *value)
         if (value->type == STEM_INT)
             return int_size(value->as.integer);
         if (is_short_str(value))
-            return value->as.str.len + (value->as.str.len <= 31 ? 1 : 2);
+            return short_str_size(value);
     }
     size = token_size(value);
     if (size > 0 && (value->type == STEM_LIST || value->type == STEM_MAP))

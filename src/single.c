@@ -35,15 +35,18 @@ static int put_encoded(const stem_db *db, stem_slice key, const stem_value *valu
     unsigned char small[512];
     unsigned char *bytes = small;
 
-    const size_t size = stem_value_encoded_size(value);
-    if (size == 0)
-        return stem_errcode();
-    if (size > sizeof small) {
-        bytes = malloc(size);
-        if (!bytes)
-            return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", size);
+    size_t size = stem_value_encode_small(value, small);
+    if (size == 0) {
+        size = stem_value_encoded_size(value);
+        if (size == 0)
+            return stem_errcode();
+        if (size > sizeof small) {
+            bytes = malloc(size);
+            if (!bytes)
+                return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", size);
+        }
+        stem_value_encode(value, bytes);
     }
-    stem_value_encode(value, bytes);
     const stem_write write = {.key = key, .value = {(const char *)bytes, size}};
     int code = commit_one(db, &write);
     if (bytes != small)

@@ -12,6 +12,12 @@ size_t stem_value_encoded_size(const stem_value *value);
 /* Writes exactly that many bytes of a value that stem_value_encoded_size accepted. */
 void stem_value_encode(const stem_value *value, unsigned char *out);
 
+/* Encodes an integer or a short string, what most values are, in one go; the bytes written, or
+ * 0 for everything else, with nothing written. */
+enum { STEM_SMALL_ENCODED = 2 + 255 };
+size_t stem_value_encode_small(const stem_value *value,
+                               unsigned char out[STEM_SMALL_ENCODED]);
+
 /* Reads one value that borrows from `data`. Where an array's shape or data is not aligned
  * there, `*needs_copy` is set instead of copying, and the view is not to be used. */
 int stem_value_decode(const void *data, size_t len, stem_value *out, bool *needs_copy);

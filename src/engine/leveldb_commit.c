@@ -133,19 +133,6 @@ static int judge_all(leveldb_engine *engine, const stem_commit *commit, uint64_t
     return code;
 }
 
-static void fill_batch(leveldb_writebatch_t *batch, const stem_commit *commit)
-{
-    for (size_t i = 0; i < commit->n_writes; i++) {
-        const stem_write *write = &commit->writes[i];
-
-        if (write->is_delete)
-            leveldb_writebatch_delete(batch, write->key.data, write->key.len);
-        else
-            leveldb_writebatch_put(batch, write->key.data, write->key.len,
-                                   write->value.data, write->value.len);
-    }
-}
-
 static char *write_to_log(leveldb_engine *engine, leveldb_writebatch_t *batch)
 {
     char *message = NULL;
@@ -185,29 +172,40 @@ static int write_commit(leveldb_engine *engine, const stem_commit *commit,
     return code;
 }
 
-/* Also sums up the bytes of its keys and values. */
-static int check_limits(const leveldb_engine *engine, const stem_commit *commit,
-                        size_t *bytes)
+static int refuse_write(const leveldb_engine *engine, const stem_write *write)
 {
-    size_t sum = 0;
+    if (write->key.len > engine->base.max_key_bytes)
+        return stem_fail(STEM_EINVAL, "a key of %zu bytes is over LevelDB's limit of %zu",
+                         write->key.len, engine->base.max_key_bytes);
+    if (write->value.len > engine->base.max_value_bytes)
+        return stem_fail(STEM_EINVAL,
+                         "a value of %zu bytes is over LevelDB's limit of %zu",
+                         write->value.len, engine->base.max_value_bytes);
+    return stem_fail(STEM_EINVAL, "a commit of more than %zu bytes",
+                     engine->base.max_commit_bytes);
+}
 
+/* Adds the writes to the batch, those before the first that is over a limit. Also sums up the
+ * bytes of keys and values. */
+static int fill_batch(const leveldb_engine *engine, leveldb_writebatch_t *batch,
+                      const stem_commit *commit, size_t *bytes)
+{
+    *bytes = 0;
     for (size_t i = 0; i < commit->n_writes; i++) {
         const stem_write *write = &commit->writes[i];
+        const size_t value_len = write->is_delete ? 0 : write->value.len;
 
-        if (write->key.len > engine->base.max_key_bytes)
-            return stem_fail(STEM_EINVAL,
-                             "a key of %zu bytes is over LevelDB's limit of %zu",
-                             write->key.len, engine->base.max_key_bytes);
-        if (!write->is_delete && write->value.len > engine->base.max_value_bytes)
-            return stem_fail(STEM_EINVAL,
-                             "a value of %zu bytes is over LevelDB's limit of %zu",
-                             write->value.len, engine->base.max_value_bytes);
-        sum += write->key.len + (write->is_delete ? 0 : write->value.len);
-        if (sum > engine->base.max_commit_bytes)
-            return stem_fail(STEM_EINVAL, "a commit of more than %zu bytes",
-                             engine->base.max_commit_bytes);
+        *bytes += write->key.len + value_len;
+        if (write->key.len > engine->base.max_key_bytes ||
+            value_len > engine->base.max_value_bytes ||
+            *bytes > engine->base.max_commit_bytes)
+            return refuse_write(engine, write);
+        if (write->is_delete)
+            leveldb_writebatch_delete(batch, write->key.data, write->key.len);
+        else
+            leveldb_writebatch_put(batch, write->key.data, write->key.len,
+                                   write->value.data, write->value.len);
     }
-    *bytes = sum;
     return STEM_OK;
 }
 
@@ -217,7 +215,8 @@ static bool is_small(const stem_commit *commit)
 {
     enum { SMALL_BYTES = 64 << 10 };
 
-    return commit->n_writes == 1 && commit->writes->value.len <= SMALL_BYTES;
+    return commit->n_writes == 1 && commit->writes->key.len <= SMALL_BYTES &&
+           commit->writes->value.len <= SMALL_BYTES;
 }
 
 /* Judges what may have changed, and writes, at one moment. */
@@ -225,6 +224,7 @@ static int commit_locked(leveldb_engine *engine, const stem_commit *commit,
                          leveldb_writebatch_t *batch, uint64_t judged, size_t *failed)
 {
     int code = STEM_OK;
+    size_t bytes;
 
     pthread_mutex_lock(&engine->write_lock);
     if (engine->must_repair)
@@ -235,9 +235,10 @@ static int commit_locked(leveldb_engine *engine, const stem_commit *commit,
         if (!batch) {
             batch = engine->single;
             leveldb_writebatch_clear(batch);
-            fill_batch(batch, commit);
+            code = fill_batch(engine, batch, commit, &bytes);
         }
-        code = write_commit(engine, commit, batch);
+        if (code == STEM_OK)
+            code = write_commit(engine, commit, batch);
     }
     pthread_mutex_unlock(&engine->write_lock);
     return code;
@@ -270,18 +271,17 @@ int stem_leveldb_commit(stem_engine *base, const stem_commit *commit, size_t *fa
     leveldb_engine *engine = leveldb_of(base);
     const uint64_t judged = atomic_load_explicit(&engine->commits, memory_order_acquire);
     leveldb_writebatch_t *batch = NULL;
-    size_t bytes;
+    size_t bytes = 0;
+    int code = STEM_OK;
 
-    int code = check_limits(engine, commit, &bytes);
-    if (code == STEM_OK)
-        code = judge_all(engine, commit, 0, failed);
-    if (code != STEM_OK)
-        return code;
     if (!is_small(commit)) {
         batch = take_batch(engine);
-        fill_batch(batch, commit);
+        code = fill_batch(engine, batch, commit, &bytes);
     }
-    code = commit_locked(engine, commit, batch, judged, failed);
+    if (code == STEM_OK)
+        code = judge_all(engine, commit, 0, failed);
+    if (code == STEM_OK)
+        code = commit_locked(engine, commit, batch, judged, failed);
     if (batch)
         give_back_batch(engine, batch, bytes);
 

@@ -381,6 +381,40 @@ static void *open_and_close(void *argument)
     return NULL;
 }
 
+/* Asks for what cannot be had while the others have it open. */
+static void *open_in_vain(void *argument)
+{
+    const char *name = argument;
+
+    for (int i = 0; i < 300; i++) {
+        stem_db *db;
+        int code = i % 2 == 0 ? stem_open(&db, name, STEM_OPTIONS(.block_bytes = 8 << 10))
+                              : stem_open(&db, name, STEM_OPTIONS(.must_be_new = true));
+
+        if (code == STEM_OK)
+            assert_ok(stem_close(db));
+        else
+            ck_assert_int_eq(code, i % 2 == 0 ? STEM_EINVAL : STEM_EXISTS);
+    }
+    return NULL;
+}
+
+START_TEST(refused_openings_meet_closing)
+{
+    pthread_t threads[4];
+    stem_db *db;
+
+    name_directory();
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, i % 2 ? open_in_vain : open_and_close,
+                       (void *)directory_names[i]);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    assert_ok(stem_open(&db, "real/d", NULL));
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(opening_meets_closing)
 {
     pthread_t threads[N_NAMES];
@@ -461,6 +495,7 @@ int main(void)
     tcase_add_test(whole, a_second_open_may_name_the_defaults);
     tcase_add_test(names, a_directory_opened_by_several_names_at_once_is_one_engine);
     tcase_add_test(names, opening_meets_closing);
+    tcase_add_test(names, refused_openings_meet_closing);
     tcase_add_test(names, a_relative_name_follows_no_later_change_of_directory);
     tcase_add_test(names, two_memory_databases_have_nothing_in_common);
     return run_suite(suite);

@@ -189,15 +189,16 @@ static int join(const stem_directory *dir, const stem_options *options,
 
     if (!known)
         return STEM_NOTFOUND;
-    if (!known->engine || known->is_closing || !retain_if_used(known->engine))
+    if (!known->engine || known->is_closing)
         return STEM_EGONE;
     int code = options->must_be_new ? STEM_EXISTS
                                     : check_options_agree(options, &known->options);
-    if (code == STEM_OK)
-        *engine = known->engine;
-    else
-        atomic_fetch_sub(&known->engine->users, 1);
-    return code;
+    if (code != STEM_OK)
+        return atomic_load(&known->engine->users) > 0 ? code : STEM_EGONE;
+    if (!retain_if_used(known->engine))
+        return STEM_EGONE;
+    *engine = known->engine;
+    return STEM_OK;
 }
 
 /* Enters a claimed directory in the registry and opens LevelDB there, outside the

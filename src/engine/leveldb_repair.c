@@ -129,9 +129,16 @@ int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log)
     char *message;
 
     pthread_mutex_lock(&engine->write_lock);
+    bool is_whole = !engine->must_repair && has_renewed(engine, old_log, &message);
+    if (!engine->must_repair && !is_whole && !message) {
+        /* LevelDB joins writers, and one of a commit at the same moment may have taken the
+         * request for a new log along without looking at it. Now there is none. */
+        stem_leveldb_renew_log(engine);
+        is_whole = has_renewed(engine, old_log, &message);
+    }
     if (engine->must_repair) {
         code = stem_leveldb_repair(engine);
-    } else if (!has_renewed(engine, old_log, &message)) {
+    } else if (!is_whole) {
         engine->must_repair = true;
         code = message ? stem_leveldb_fail(engine, message)
                        : stem_directory_probe(engine->dir, ROOM_TO_SPARE);

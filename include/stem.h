@@ -18,14 +18,15 @@
  * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
  * thread, what failed, where and why; success and answers leave it alone. A call that
  * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so
- * is the database. A NULL handle, key or output is STEM_EINVAL, except where NULL is
+ * is the database; STEM_EUNKNOWN alone has done what was asked, outputs included, while it
+ * is not known whether that reached the disk. A NULL handle, key or output is STEM_EINVAL, except where NULL is
  * allowed.
  *
  * Memory. What a call hands out is owned by the caller and released with the call named
  * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
  *
  * Threads. A handle (stem_db) may be used from any number of threads at once. An
- * iterator, a cursor and a value belong to one thread at a time. Closing a handle while
+ * iterator, a cursor, a batch and a value belong to one thread at a time. Closing a handle while
  * another thread is inside a call on it is undefined, as with free().
  *
  * Caveats, which no library over LevelDB can lift:
@@ -370,7 +371,7 @@ STEM_API int stem_close(stem_db *db);
 /* Removes the database at `location`: exactly the files that are LevelDB's and Stem's,
  * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
  * STEM_EFORMAT when it is no Stem database, STEM_ELOCKED while it is open anywhere,
- * this process included; When files of others keep the directory the database is gone
+ * this process included. When files of others keep the directory the database is gone
  * all the same, and the answer is STEM_EXISTS: the one answer that sets stem_errmsg(),
  * which names what is left. */
 STEM_API int stem_destroy(const char *location);
@@ -536,12 +537,13 @@ STEM_API int stem_batch_expect_absent(stem_batch *batch, stem_db *db, const char
 /* That the key holds exactly this value, as it is stored: an INT is no FLOAT. */
 STEM_API int stem_batch_expect_value(stem_batch *batch, stem_db *db, const char *key,
                                      stem_value value);
-/* That the bounds and the prefix of the range (NULL: the whole place) hold no key. */
+/* That the bounds and the prefix of the range (NULL: the whole place) hold no key. Its
+ * other members say nothing here, but that `shallow` is STEM_EINVAL. */
 STEM_API int stem_batch_expect_empty(stem_batch *batch, stem_db *db,
                                      const stem_range *range);
 
-/* Applies it, durably against a crash of the machine when `sync` is set or one of its
- * handles has stem_options.sync. STEM_CONFLICT when an expectation fails: nothing has
+/* Applies it, durably against a crash of the machine when `sync` is set or a handle that
+ * it writes through has stem_options.sync. STEM_CONFLICT when an expectation fails: nothing has
  * changed, and stem_batch_failed says which. The batch keeps its content, to be
  * committed again, added to or reset. An empty batch is STEM_OK. */
 STEM_API int stem_batch_commit(stem_batch *batch, bool sync);
@@ -596,7 +598,7 @@ enum stem_update_action {
 /* Computes the new value from the current one (NULL: the key holds nothing), which is
  * borrowed. `*next` begins as NIL; what it points to must live until stem_update
  * returns or calls again, and is not freed. A negative result is a failure that ends
- * the update as its answer. The callback may read the database, and may be called
+ * the update as its answer, with the text of the call whose code it is. The callback may read the database, and may be called
  * several times. */
 typedef int stem_update_fn(void *context, const stem_value *current, stem_value *next);
 STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
@@ -606,7 +608,8 @@ STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
 
 /* Reads `n` keys of this level from one state, in the caller's order: `codes[i]` is
  * STEM_OK, or STEM_NOTFOUND with `values[i]` NIL. Release each value with
- * stem_value_free. On failure no value is left to release. */
+ * stem_value_free. On failure no value is to be released, and what `values` and `codes`
+ * hold says nothing. */
 STEM_API int stem_get_many(stem_db *db, const char *const *keys, size_t n,
                            stem_value *values, int *codes);
 STEM_API int stem_has_many(stem_db *db, const char *const *keys, size_t n, bool *has);
@@ -625,7 +628,11 @@ typedef struct stem_entry {
 /* Takes the first `n` entries below the handle, or all when there are fewer, in order
  * and in one commit: they still are the first when it lands. `*entries` holds `*count`
  * of them, in one list released with stem_entries_free. STEM_NOTFOUND when there is
- * none. The last ones come last first. */
+ * none. The last ones come last first.
+ *
+ * LevelDB keeps a mark for every entry taken out until it compacts, and steps over all of
+ * them to find the first one left: a queue that is popped by the thousands between puts
+ * stays fast with a stem_compact of its place now and then. */
 STEM_API int stem_pop_first(stem_db *db, size_t n, stem_entry **entries, size_t *count);
 STEM_API int stem_pop_last(stem_db *db, size_t n, stem_entry **entries, size_t *count);
 /* NULL is nothing. */
@@ -637,20 +644,23 @@ STEM_API void stem_entries_free(stem_entry *entries, size_t count);
  * what is said above of atomicity: others may see them half done. After a crash or a
  * failure they are run again, and finish. */
 
-/* Removes every entry in the range (NULL: all) that was there when it began. */
+/* Removes every entry in the range (NULL: all) whose key was there when it began, with
+ * what may have been written to that key meanwhile. */
 STEM_API int stem_clear(stem_db *db, const stem_range *range);
 
 /* Copies everything under `from`, as it was when it began, to the same paths under
  * `to`, which may be in another database; what is there besides stays, the same keys
  * are replaced. With both keys given, that key's value alone, and within one database
- * in one commit; STEM_NOTFOUND when it has none. STEM_EINVAL when one place lies
- * within the other, when only one key is given, or when a path would be too long: then
- * nothing was copied. */
+ * in one commit; STEM_NOTFOUND when it has none. STEM_EINVAL when one place lies within
+ * the other or is the same, unless `from` is a snapshot, when only one key is given, or
+ * when a path would be too long: then nothing was copied. */
 STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 /* The same, and then removes what was copied: the destination is complete, and
- * durable, before the source goes. What is written to the source meanwhile is moved
- * too, never lost. One key within one database moves in one commit. */
+ * durable, before the source goes. What is written to the source meanwhile is never
+ * lost: a new value of an entry on its way is moved too, an entry that comes behind the
+ * walk may stay in the source. What others take out of the source meanwhile may still
+ * arrive. One key within one database moves in one commit. */
 STEM_API int stem_move(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 

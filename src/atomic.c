@@ -32,6 +32,7 @@ static int begin(struct attempt *attempt, const stem_db *db, const char *operati
     attempt->db = db;
     attempt->read = (stem_read){0};
     attempt->bytes = attempt->small;
+    attempt->size = 0;
     if (db->is_read_only)
         code = stem_fail(STEM_EREADONLY, "the handle only reads");
     else
@@ -174,7 +175,7 @@ static int get_or_put_once(struct attempt *attempt, stem_value *now)
                    : stem_value_copy(attempt->bytes, attempt->size, &made);
     if (code == STEM_OK && !attempt->read.data)
         code = insert_encoded(attempt);
-    if (code == STEM_OK && now)
+    if (stem_is_applied(code) && now)
         *now = made;
     else
         stem_value_free(&made);
@@ -265,7 +266,7 @@ int stem_incr(stem_db *db, const char *key, int64_t delta, int64_t initial, int6
         if (code == STEM_OK)
             code = commit_if_unchanged(&attempt, false);
     } while (code == STEM_CONFLICT);
-    if (code == STEM_OK && now)
+    if (stem_is_applied(code) && now)
         *now = sum;
     return finish(&attempt, "incr", key, code);
 }
@@ -314,7 +315,7 @@ int stem_incr_float(stem_db *db, const char *key, double delta, double initial,
         if (code == STEM_OK)
             code = commit_if_unchanged(&attempt, false);
     } while (code == STEM_CONFLICT);
-    if (code == STEM_OK && now)
+    if (stem_is_applied(code) && now)
         *now = sum;
     return finish(&attempt, "incr", key, code);
 }
@@ -335,7 +336,7 @@ static int pop_once(struct attempt *attempt, stem_value *value)
     if (code != STEM_OK)
         return code;
     code = commit_if_unchanged(attempt, true);
-    if (code == STEM_OK)
+    if (stem_is_applied(code))
         *value = popped;
     else
         stem_value_free(&popped);
@@ -368,7 +369,13 @@ static int update_once(struct attempt *attempt, stem_update_fn *update, void *co
         code = stem_value_copy(attempt->read.data, attempt->read.len, &current);
     if (code != STEM_OK)
         return code;
+    /* A code that the callback sets tells that it left a text as well. */
+    const int code_before = stem_errcode();
+    stem_errcode_set(STEM_OK);
     int action = update(context, attempt->read.data ? &current : NULL, &next);
+    const int code_within = stem_errcode();
+    if (code_within == STEM_OK)
+        stem_errcode_set(code_before);
     if (action == STEM_UPDATE_PUT) {
         code = encode(attempt, &next);
         if (code == STEM_OK)
@@ -376,7 +383,7 @@ static int update_once(struct attempt *attempt, stem_update_fn *update, void *co
     } else if (action == STEM_UPDATE_DELETE) {
         code = attempt->read.data ? commit_if_unchanged(attempt, true) : STEM_OK;
     } else if (action < 0) {
-        code = stem_fail(action, "the callback failed");
+        code = code_within == action ? action : stem_fail(action, "the callback failed");
     } else if (action != STEM_UPDATE_KEEP) {
         code = stem_fail(STEM_EINVAL, "the callback answered %d, which is no action",
                          action);

@@ -34,6 +34,12 @@ static inline int stem_db_check(const stem_db *db, const char *operation)
     return db ? STEM_EFORK : STEM_EINVAL;
 }
 
+/* Whether a commit that answered so has been applied, durably or not. */
+static inline bool stem_is_applied(int code)
+{
+    return code == STEM_OK || code == STEM_EUNKNOWN;
+}
+
 /* Says "operation path: cause" of the last failure and returns its code; `key` may be NULL. */
 int stem_db_fail(const stem_db *db, int code, const char *operation, const char *key);
 /* The same for a path of `len` stored bytes below the handle. */

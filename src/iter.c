@@ -215,7 +215,8 @@ static int hold_value(stem_iter *iter, stem_slice *bytes)
         iter->held = larger;
         iter->held_room = room;
     }
-    memcpy(iter->held, bytes->data, bytes->len);
+    if (bytes->data != iter->held)
+        memcpy(iter->held, bytes->data, bytes->len);
     iter->held[bytes->len] = '\0';
     bytes->data = iter->held;
     return STEM_OK;

@@ -9,6 +9,7 @@
 
 #include "db.h"
 #include "error.h"
+#include "path.h"
 #include "value.h"
 
 /* One entry as it is stored. */
@@ -177,6 +178,21 @@ void stem_entries_free(stem_entry *entries, size_t count)
     free(entries);
 }
 
+/* A failure names the entry, so that it can be looked at, or removed. */
+static int copy_value(const stem_db *db, const found *item, stem_value *value)
+{
+    int code = stem_value_copy(item->value.data, item->value.len, value);
+
+    if (code == STEM_OK)
+        return STEM_OK;
+    char *below =
+        stem_path_text(item->key.data + db->prefix_len, item->key.len - db->prefix_len);
+    if (below)
+        stem_failure_locate(code, "entry", below);
+    free(below);
+    return code;
+}
+
 /* Makes the result before anything is taken out, so that nothing taken out can be lost. */
 static int make_entries(const stem_db *db, const struct haul *haul, stem_entry **made)
 {
@@ -191,9 +207,7 @@ static int make_entries(const stem_db *db, const struct haul *haul, stem_entry *
         entries[i].names =
             make_names(item->key.data + db->prefix_len, item->key.len - db->prefix_len,
                        &entries[i].n_names);
-        code = entries[i].names
-                   ? stem_value_copy(item->value.data, item->value.len, &entries[i].value)
-                   : STEM_ENOMEM;
+        code = entries[i].names ? copy_value(db, item, &entries[i].value) : STEM_ENOMEM;
     }
     if (code != STEM_OK) {
         stem_entries_free(entries, haul->n);
@@ -216,7 +230,7 @@ static int pop_once(const stem_db *db, size_t n, struct haul *haul, stem_entry *
     if (code != STEM_OK)
         return code;
     code = take(db, haul, haul->n < n);
-    if (code == STEM_OK)
+    if (stem_is_applied(code))
         *entries = made;
     else
         stem_entries_free(made, haul->n);
@@ -244,7 +258,7 @@ static int pop_many(stem_db *db, size_t n, bool is_reverse, stem_entry **entries
         do
             code = pop_once(db, n, &haul, entries);
         while (code == STEM_CONFLICT);
-        if (code == STEM_OK)
+        if (stem_is_applied(code))
             *count = haul.n;
     }
     free_items(&haul);

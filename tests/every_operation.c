@@ -13,6 +13,12 @@
 /* What no call answers with. Check's assertions need memory, which may have run out. */
 enum { WRONG_OUTPUT = 99 };
 
+/* Whether the operation was carried out, and has set its outputs. */
+static bool is_done(int code)
+{
+    return code == STEM_OK || code == STEM_EUNKNOWN;
+}
+
 /* ---- Handles ---------------------------------------------------------------------- */
 
 /* Closes a handle that was made; the code of the failure when it was not. */
@@ -333,7 +339,7 @@ static int get_or_put(stem_db *db, const char *key)
     stem_value now;
     int code = stem_get_or_put(db, key, "put", &now);
 
-    if (code == STEM_OK)
+    if (is_done(code))
         stem_value_free(&now);
     return code;
 }
@@ -358,7 +364,7 @@ static int incr(world *w)
     int64_t now = -1;
     int code = stem_incr(w->place, "int", 2, 0, &now);
 
-    return now == (code == STEM_OK ? 43 : -1) ? code : WRONG_OUTPUT;
+    return now == (is_done(code) ? 43 : -1) ? code : WRONG_OUTPUT;
 }
 
 static int incr_absent(world *w)
@@ -371,7 +377,7 @@ static int incr_float(world *w)
     double now = -1;
     int code = stem_incr_float(w->place, "float", 0.25, 0, &now);
 
-    return now == (code == STEM_OK ? 2.75 : -1) ? code : WRONG_OUTPUT;
+    return now == (is_done(code) ? 2.75 : -1) ? code : WRONG_OUTPUT;
 }
 
 static int pop(world *w)
@@ -379,7 +385,7 @@ static int pop(world *w)
     stem_value value;
     int code = stem_pop(w->place, "list", &value);
 
-    if (code == STEM_OK)
+    if (is_done(code))
         stem_value_free(&value);
     return code;
 }
@@ -467,7 +473,7 @@ static int pop_entries(pop_fn *pop_some, stem_db *db, size_t n, size_t expected)
     int code = pop_some(db, n, &entries, &found);
 
     stem_entries_free(entries, found);
-    return found == (code == STEM_OK ? expected : 0) ? code : WRONG_OUTPUT;
+    return found == (is_done(code) ? expected : 0) ? code : WRONG_OUTPUT;
 }
 
 static int pop_first(world *w)

@@ -290,6 +290,8 @@ START_TEST(a_failure_of_stem_inside_the_callback_can_be_passed_on)
 {
     assert_ok(stem_put(db, "text", "x"));
     assert_failure(stem_update(db, "key", fail_with_a_reason, db), STEM_ETYPE);
+    ck_assert_ptr_nonnull(strstr(stem_errmsg(), "update"));
+    ck_assert_ptr_nonnull(strstr(stem_errmsg(), "text"));
     assert_contents(db, "text=x");
 }
 END_TEST

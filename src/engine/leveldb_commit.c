@@ -216,7 +216,7 @@ static bool is_small(const stem_commit *commit)
     enum { SMALL_BYTES = 64 << 10 };
 
     return commit->n_writes == 1 && commit->writes->key.len <= SMALL_BYTES &&
-           commit->writes->value.len <= SMALL_BYTES;
+           (commit->writes->is_delete || commit->writes->value.len <= SMALL_BYTES);
 }
 
 /* Judges what may have changed, and writes, at one moment. */

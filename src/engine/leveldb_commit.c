@@ -87,14 +87,24 @@ static bool rests_on_read(const stem_expectation *expectation)
     return expectation->kind != STEM_EXPECT_EMPTY && expectation->stamp != 0;
 }
 
-/* The last commit that may have touched what the expectation is about; write_lock is held. */
+/* The last commit that may have touched the key of the expectation; write_lock is held. */
 static uint64_t last_commit_on(const leveldb_engine *engine,
                                const stem_expectation *expectation)
 {
-    if (expectation->kind == STEM_EXPECT_EMPTY)
-        return atomic_load_explicit(&engine->commits, memory_order_relaxed);
     const uint64_t last = engine->key_slots[slot_of(expectation->key)];
     return last > engine->last_large ? last : engine->last_large;
+}
+
+static void note_put(leveldb_engine *engine, const stem_slice *key, uint64_t number)
+{
+    recent_put *put = &engine->recent[engine->puts_noted++ % RECENT_PUTS];
+
+    put->commit = number;
+    put->len = SIZE_MAX;
+    if (key && key->len <= sizeof put->key) {
+        put->len = key->len;
+        memcpy(put->key, key->data, key->len);
+    }
 }
 
 /* Notes the number of a commit for the keys that it writes, or for all keys when they are
@@ -102,13 +112,56 @@ static uint64_t last_commit_on(const leveldb_engine *engine,
 static void note_commit(leveldb_engine *engine, const stem_commit *commit,
                         uint64_t number)
 {
-    enum { MANY_WRITES = KEY_SLOTS / 8 };
+    enum { MANY_WRITES = KEY_SLOTS / 8, MANY_PUTS = RECENT_PUTS / 4 };
 
-    if (commit->n_writes > MANY_WRITES)
+    if (commit->n_writes > MANY_PUTS)
+        note_put(engine, NULL, number);
+    if (commit->n_writes > MANY_WRITES) {
         engine->last_large = number;
-    else
-        for (size_t i = 0; i < commit->n_writes; i++)
-            engine->key_slots[slot_of(commit->writes[i].key)] = number;
+        return;
+    }
+    for (size_t i = 0; i < commit->n_writes; i++) {
+        const stem_write *write = &commit->writes[i];
+
+        engine->key_slots[slot_of(write->key)] = number;
+        if (commit->n_writes <= MANY_PUTS && !write->is_delete)
+            note_put(engine, &write->key, number);
+    }
+}
+
+/* Whether a key may have come into the range since that commit. Deletions bring none, so that
+ * those who empty a place from its ends do not make each other look again; write_lock is
+ * held. */
+static bool may_be_filled(const leveldb_engine *engine,
+                          const stem_expectation *expectation, uint64_t since)
+{
+    const stem_slice start = expectation->key, end = expectation->value;
+    const size_t kept =
+        engine->puts_noted < RECENT_PUTS ? engine->puts_noted : RECENT_PUTS;
+
+    for (size_t back = 1; back <= kept; back++) {
+        const recent_put *put =
+            &engine->recent[(engine->puts_noted - back) % RECENT_PUTS];
+        const stem_slice key = {put->key, put->len};
+
+        if (put->commit <= since)
+            return false;
+        if (put->len == SIZE_MAX || (stem_slice_compare(key, start) >= 0 &&
+                                     (end.len == 0 || stem_slice_compare(key, end) < 0)))
+            return true;
+    }
+    return kept == RECENT_PUTS; /* older ones are not known */
+}
+
+/* Whether what the expectation is about may have been written since it was read, or since
+ * commit `judged`; write_lock is held. */
+static bool must_judge_again(const leveldb_engine *engine,
+                             const stem_expectation *expectation, uint64_t judged)
+{
+    if (expectation->kind == STEM_EXPECT_EMPTY)
+        return may_be_filled(engine, expectation, judged);
+    return last_commit_on(engine, expectation) >
+           (rests_on_read(expectation) ? expectation->stamp : judged);
 }
 
 /* With `judged` 0, judges what nobody has read yet. Otherwise write_lock is held, and what may
@@ -121,9 +174,7 @@ static int judge_all(leveldb_engine *engine, const stem_commit *commit, uint64_t
 
     for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
         const stem_expectation *each = &commit->expectations[i];
-        const uint64_t known = rests_on_read(each) ? each->stamp : judged;
-
-        if (judged == 0 ? !rests_on_read(each) : last_commit_on(engine, each) > known)
+        if (judged == 0 ? !rests_on_read(each) : must_judge_again(engine, each, judged))
             code = judge(engine, each, &iter);
         if (code == STEM_CONFLICT)
             *failed = i;

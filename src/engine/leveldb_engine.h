@@ -16,7 +16,14 @@
 #include "directory.h"
 #include "gate.h"
 
-enum { KEY_SLOTS = 1024 };
+enum { KEY_SLOTS = 1024, RECENT_PUTS = 32, RECENT_KEY = 96 };
+
+/* A key that was put, for expectations of empty ranges. */
+typedef struct recent_put {
+    uint64_t commit;
+    size_t len; /* SIZE_MAX stands for any key */
+    char key[RECENT_KEY];
+} recent_put;
 
 typedef struct leveldb_engine {
     stem_engine base;
@@ -50,6 +57,8 @@ typedef struct leveldb_engine {
 
     /* The last commit that wrote a key which hashes there; under write_lock. */
     uint64_t key_slots[KEY_SLOTS];
+    recent_put recent[RECENT_PUTS]; /* the last ones; the same */
+    size_t puts_noted; /* ever; the next goes to this modulo RECENT_PUTS; the same */
     uint64_t
         last_large; /* the last commit that wrote too many keys to note each; the same */
 

@@ -652,8 +652,8 @@ STEM_API int stem_clear(stem_db *db, const stem_range *range);
  * `to`, which may be in another database; what is there besides stays, the same keys
  * are replaced. With both keys given, that key's value alone, and within one database
  * in one commit; STEM_NOTFOUND when it has none. STEM_EINVAL when one place lies within
- * the other or is the same, unless `from` is a snapshot, when only one key is given, or
- * when a path would be too long: then nothing was copied. */
+ * the other or is the same, a snapshot of it too, when only one key is given, or when a
+ * path would be too long: then nothing was copied. */
 STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 /* The same, and then removes what was copied: the destination is complete, and

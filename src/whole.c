@@ -169,7 +169,7 @@ static int transfer_key(const stem_db *from, const char *from_key, const stem_db
         return code;
     code = stem_key_make(to, to_key, &target);
     if (code == STEM_OK) {
-        if (from->engine == to->engine && (is_move || !from->frozen) &&
+        if (from->engine == to->engine &&
             stem_slice_compare(source.stored, target.stored) == 0)
             code = stem_fail(STEM_EINVAL, "the key and its destination are the same");
         else
@@ -340,8 +340,7 @@ static int transfer_all(stem_db *from, stem_db *to, bool is_move)
 {
     struct transfer transfer = {.from = from, .to = to};
 
-    /* A frozen source does not change under a copy into itself. */
-    if (is_within(from, to) && (is_move || !from->frozen))
+    if (is_within(from, to))
         return stem_fail(STEM_EINVAL, "one place lies within the other");
     int code = stem_span_make(from, NULL, false, &transfer.source);
     if (code != STEM_OK)

@@ -235,22 +235,6 @@ START_TEST(a_finished_move_may_be_run_again)
 }
 END_TEST
 
-START_TEST(a_place_gets_back_what_a_snapshot_holds)
-{
-    assert_ok(stem_put(source, "a", 1));
-    assert_ok(stem_put(source, "b", 2));
-    stem_db *before = stem_snapshot(source);
-    assert_ok(stem_put(source, "a", 3));
-    assert_ok(stem_del(source, "b"));
-    assert_ok(stem_copy(before, "a", source, "a"));
-    assert_contents(source, "a=1");
-    assert_ok(stem_put(source, "a", 4));
-    assert_ok(stem_copy(before, NULL, source, NULL));
-    assert_contents(source, "a=1 b=2");
-    assert_ok(stem_close(before));
-}
-END_TEST
-
 START_TEST(places_within_one_another_are_refused)
 {
     stem_db *deep = stem_sub(source, "b", "deep"), *again = stem_dup(source), *apart;
@@ -409,7 +393,6 @@ int main(void)
     tcase_add_loop_test(places, an_empty_place_is_copied_and_moved, 0, 2);
     tcase_add_loop_test(places, a_finished_move_may_be_run_again, 0, 2);
     tcase_add_test(places, places_within_one_another_are_refused);
-    tcase_add_test(places, a_place_gets_back_what_a_snapshot_holds);
     tcase_add_test(places, places_whose_names_begin_alike_are_apart);
     tcase_add_test(places, a_whole_database_goes_into_another_and_below_a_place_of_it);
     tcase_add_loop_test(

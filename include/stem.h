@@ -598,8 +598,8 @@ enum stem_update_action {
 /* Computes the new value from the current one (NULL: the key holds nothing), which is
  * borrowed. `*next` begins as NIL; what it points to must live until stem_update
  * returns or calls again, and is not freed. A negative result is a failure that ends
- * the update as its answer, with the text of the call whose code it is. The callback may read the database, and may be called
- * several times. */
+ * the update as its answer, with the text of the call whose code it is. The callback may
+ * read the database, and may be called several times. */
 typedef int stem_update_fn(void *context, const stem_value *current, stem_value *next);
 STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
                          void *context);

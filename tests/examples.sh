@@ -35,6 +35,11 @@ expect "the second run of quickstart" <<'END'
 Hello Ada, this is login 2.
 END
 
+"$bin/accounts" >got
+expect "accounts" <<'END'
+600 transfers, the greatest of 50; 400000 before, 400000 now
+END
+
 for run in 1 2; do
     "$bin/modules" ./modules.db "$plugins/plugin_counter.so" "$plugins/plugin_report.so" \
         >got

@@ -45,7 +45,7 @@ static int move_key(const stem_db *to, stem_slice below, moved_key *buffer,
                          "a path would be %zu bytes at the destination, over the limit "
                          "of %d",
                          len, STEM_PATH_MAX);
-    if (len > buffer->room) {
+    if (len > buffer->room || !buffer->bytes) {
         char *larger = realloc(buffer->bytes, 2 * len);
 
         if (!larger)
@@ -238,9 +238,11 @@ static int copy_entry(struct transfer *transfer, stem_slice key, stem_slice valu
 static int copy_all(struct transfer *transfer)
 {
     stem_db *frozen = stem_snapshot(transfer->from);
-    int code = frozen ? STEM_OK : stem_errcode();
+    int code = STEM_OK;
 
-    if (code == STEM_OK && transfer->to->prefix_len > transfer->from->prefix_len)
+    if (!frozen)
+        return stem_errcode();
+    if (transfer->to->prefix_len > transfer->from->prefix_len)
         code = visit_source(transfer, frozen, check_length);
     if (code == STEM_OK)
         code = visit_source(transfer, frozen, copy_entry);

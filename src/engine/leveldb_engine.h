@@ -33,14 +33,15 @@ typedef struct leveldb_engine {
     /* The number of the last commit; the first is 2. It grows under write_lock, once what
      * was written can be read: who reads LevelDB after it sees that commit. */
     atomic_uint_least64_t commits;
-    /* Readers use `db` inside it; closed while `db` is replaced. */
-    stem_gate gate;
 
     const stem_directory *dir; /* borrowed */
     leveldb_options_t *options;
     leveldb_cache_t *cache;
     leveldb_filterpolicy_t *filter;
     leveldb_writeoptions_t *write_options;
+
+    /* Readers use `db` inside it; closed while `db` is replaced. */
+    stem_gate gate;
     bool verify;
     bool is_new;                         /* to be made: never again once it was opened */
     atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */

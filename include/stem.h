@@ -339,7 +339,12 @@ typedef struct stem_options {
     size_t write_buffer_bytes; /* 64 KiB to 1 GiB; default 4 MiB */
     size_t block_bytes;        /* 1 KiB to 4 MiB; default 4 KiB */
 
-    uint64_t reserved[12]; /* zero, else STEM_EINVAL */
+    /* Write-back: memory for commits that are not on the disk yet, and for values that are
+     * read again; default none. See "Write-back" below. */
+    size_t writeback_bytes; /* 1 MiB to 1 GiB */
+    size_t writeback_ms;    /* 1 to 60,000, only with writeback_bytes; default 50 */
+
+    uint64_t reserved[10]; /* zero, else STEM_EINVAL */
 } stem_options;
 
 #ifndef __cplusplus
@@ -367,6 +372,12 @@ STEM_API int stem_open(stem_db **db, const char *location, const stem_options *o
  * handle is gone unless the answer is a failure, which is returned only by the last
  * close. */
 STEM_API int stem_close(stem_db *db);
+
+/* The same, and where the last close could not hand what write-back has in memory to the
+ * engine, it gives that up: those commits are lost, and what is stored is the state before
+ * the first of them. Nothing is tried again. For when stem_close has failed, and waiting
+ * for room on the disk is no choice. */
+STEM_API int stem_close_discard(stem_db *db);
 
 /* Removes the database at `location`: exactly the files that are LevelDB's and Stem's,
  * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
@@ -686,6 +697,38 @@ STEM_API int stem_compact(stem_db *db);
  * promised. */
 STEM_API int stem_sync(stem_db *db);
 
+/* ---- Write-back ------------------------------------------------------------------- */
+
+/* With stem_options.writeback_bytes a commit goes into memory and is answered; a thread
+ * writes all that was gathered as one commit, when writeback_ms have passed since the first
+ * of it, when it fills half of the memory, or when asked. Every read through any handle of
+ * the process sees every commit made before it, and expectations are judged with it.
+ *
+ * Death of the process loses what was not written yet, never a part of it: what is stored is
+ * always the state after some commit, at least the last one before a stem_flush, a
+ * stem_sync or a commit with sync that was answered with STEM_OK. After a crash of the
+ * machine the same holds up to the last stem_sync or commit with sync, and no order beyond.
+ *
+ * The memory holds keys, values and what it takes to find them (about 200 bytes a key), of
+ * commits and of values that were read twice. When it gets short, commits are slowed down
+ * to the speed of the disk by waits that grow. A commit that is larger than all of it waits
+ * until all is written and goes straight to the disk.
+ *
+ * When the disk fails nothing is dropped: what was answered with STEM_OK stays in memory,
+ * can be read, and is tried again and again. stem_flush, stem_sync and commits with sync
+ * answer with the cause, and so does any commit once the memory is full; a commit that is
+ * refused leaves no trace. The last stem_close then fails, and leaves the handle open: try
+ * it again, or give up with stem_close_discard.
+ *
+ * An iterator or a snapshot is opened without waiting for the disk to be written. It keeps
+ * in memory, beside the limit, what it needs of what was there (`kept_bytes`), at most as
+ * much again for each; the first iterator after many commits sorts their keys, about a
+ * microsecond each. stem_size and the files' sizes leave out what is in memory. */
+
+/* Hands everything committed before the call to the engine below: it survives the death of
+ * the process. Nothing to do without write-back. */
+STEM_API int stem_flush(stem_db *db);
+
 /* Of the whole database, for people who watch it. */
 typedef struct stem_statistics {
     uint64_t memory_bytes; /* write buffers and block cache in use */
@@ -693,7 +736,17 @@ typedef struct stem_statistics {
     uint64_t log_files, log_bytes;
     uint64_t repairs; /* times that writing was mended after a failed write */
     uint64_t handles; /* handles and iterators in this process, this one included */
-    uint64_t reserved[16];
+
+    /* Of write-back. */
+    uint64_t dirty_bytes;  /* memory of commits that are not written yet */
+    uint64_t cached_bytes; /* of values kept because they are read again */
+    uint64_t kept_bytes;   /* of what is written, but kept for open snapshots */
+    uint64_t hits, misses; /* reads of a key that memory answered, or the engine below */
+    uint64_t rounds;       /* times that what was gathered has been written */
+    uint64_t waits;        /* commits that were slowed down */
+    uint64_t longest_wait_ns; /* of those */
+
+    uint64_t reserved[8];
 } stem_statistics;
 STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
 

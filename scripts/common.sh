@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # docs/dependencies.md says why each is needed. libc6-dev is only recommended by gcc.
 build_packages=(
     gcc g++ libc6-dev make autoconf automake libtool pkg-config
-    libleveldb-dev libmsgpack-dev libjansson-dev
+    libleveldb-dev libmsgpack-dev libjansson-dev uthash-dev
 )
 test_packages=(check libsubunit-dev strace binutils jq locales alsa-utils)
 demo_packages=(iso-codes alsa-utils jq)

@@ -142,17 +142,27 @@ int stem_open(stem_db **db, const char *location, const stem_options *options)
     return code;
 }
 
-int stem_close(stem_db *db)
+static int close_handle(stem_db *db, int (*release)(stem_engine *))
 {
     if (!db)
         return STEM_OK;
     stem_frozen_release(db->frozen, db->engine);
     db->frozen = NULL;
-    int code = stem_engine_release(db->engine);
+    int code = release(db->engine);
     if (code != STEM_OK)
         return stem_fail_at(code, "close", NULL);
     free(db);
     return STEM_OK;
+}
+
+int stem_close(stem_db *db)
+{
+    return close_handle(db, stem_engine_release);
+}
+
+int stem_close_discard(stem_db *db)
+{
+    return close_handle(db, stem_engine_release_discarding);
 }
 
 int stem_destroy(const char *location)
@@ -385,6 +395,17 @@ int stem_compact(stem_db *db)
         free(span.buffer);
     }
     return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "compact", NULL);
+}
+
+int stem_flush(stem_db *db)
+{
+    int code = stem_db_check(db, "flush");
+
+    if (code == STEM_OK && db->engine->ops->flush)
+        code = db->engine->ops->flush(db->engine);
+    if (code != STEM_OK)
+        stem_fail_at(code, "flush", NULL);
+    return code;
 }
 
 int stem_sync(stem_db *db)

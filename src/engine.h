@@ -89,7 +89,7 @@ typedef struct stem_engine_ops {
                 const stem_slice *keys, size_t n, stem_read *reads);
 
     /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
-     * survives the process's death. STEM_CONFLICT leaves everything as it was, with
+     * survives the process's death, with `flush` only after that. STEM_CONFLICT leaves everything as it was, with
      * the index of an expectation that failed in `*failed`. So does a failure, now and
      * for ever, but for STEM_EUNKNOWN: applied, while it is not known to have become
      * durable. */
@@ -114,6 +114,12 @@ typedef struct stem_engine_ops {
     int (*snapshot_open)(stem_engine *engine, stem_engine_snapshot **snapshot);
     void (*snapshot_close)(stem_engine *engine, stem_engine_snapshot *snapshot);
 
+    /* Everything committed before the call survives the process's death afterwards; NULL
+     * where every commit does. */
+    int (*flush)(stem_engine *engine);
+    /* Lets `close` give up what no flush could hand over, instead of failing; NULL where
+     * there is nothing to give up. */
+    void (*discard)(stem_engine *engine);
     /* Everything committed before the call survives the machine's death afterwards. */
     int (*sync)(stem_engine *engine);
     int (*compact)(stem_engine *engine, const stem_engine_range *range);
@@ -152,6 +158,8 @@ static inline void stem_engine_retain(stem_engine *engine)
 }
 /* One user less; the last closes it. When that fails the engine stays, with that user. */
 int stem_engine_release(stem_engine *engine);
+/* The same, where the last gives up what cannot be handed over. */
+int stem_engine_release_discarding(stem_engine *engine);
 /* Removes what is at a location; see stem_destroy. */
 int stem_engine_destroy(const char *location);
 

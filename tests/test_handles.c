@@ -391,7 +391,7 @@ START_TEST(statistics_count_handles_and_iterators)
     ck_assert_uint_eq(stats.handles, 1);
     ck_assert_uint_ge(stats.table_files, 1);
     ck_assert_uint_gt(stats.table_bytes, 0);
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < sizeof stats.reserved / sizeof *stats.reserved; i++)
         ck_assert_uint_eq(stats.reserved[i], 0);
     assert_code(stem_stats(db, NULL), STEM_EINVAL);
     assert_code(stem_stats(NULL, &stats), STEM_EINVAL);

@@ -10,6 +10,7 @@
 #include "../error.h"
 #include "leveldb_engine.h"
 #include "leveldb_files.h"
+#include "option.h"
 
 /* A path has at most 65,536 bytes; Stem's own records need a little more. LevelDB keeps
  * lengths in 32 bits and silently truncates what does not fit. */
@@ -168,15 +169,6 @@ enum {
     DEFAULT_BLOCK_BYTES = 4 << 10
 };
 
-static int check_size(const char *name, uint64_t value, uint64_t least, uint64_t most)
-{
-    if (value == 0 || (value >= least && value <= most))
-        return STEM_OK;
-    return stem_fail(STEM_EINVAL, "option %s is %llu, not 0 or from %llu to %llu", name,
-                     (unsigned long long)value, (unsigned long long)least,
-                     (unsigned long long)most);
-}
-
 static int check_number(const char *name, int value, int least, int most)
 {
     if (value == 0 || (value >= least && value <= most))
@@ -196,13 +188,13 @@ int stem_leveldb_check_options(const stem_options *options)
     if (code == STEM_OK)
         code = check_number("max_open_files", options->max_open_files, 74, 50000);
     if (code == STEM_OK)
-        code =
-            check_size("cache_bytes", options->cache_bytes, 64 << 10, UINT64_C(1) << 40);
+        code = stem_check_size("cache_bytes", options->cache_bytes, 64 << 10,
+                               UINT64_C(1) << 40);
     if (code == STEM_OK)
-        code = check_size("write_buffer_bytes", options->write_buffer_bytes, 64 << 10,
-                          1 << 30);
+        code = stem_check_size("write_buffer_bytes", options->write_buffer_bytes,
+                               64 << 10, 1 << 30);
     if (code == STEM_OK)
-        code = check_size("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
+        code = stem_check_size("block_bytes", options->block_bytes, 1 << 10, 4 << 20);
     return code;
 }
 

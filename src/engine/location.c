@@ -18,6 +18,7 @@
 #include "directory.h"
 #include "leveldb.h"
 #include "memory.h"
+#include "writeback.h"
 
 typedef struct entry {
     struct entry *next;
@@ -127,6 +128,8 @@ static int check_options_agree(const stem_options *wanted, const stem_options *o
         {"cache_bytes", wanted->cache_bytes, open->cache_bytes},
         {"write_buffer_bytes", wanted->write_buffer_bytes, open->write_buffer_bytes},
         {"block_bytes", wanted->block_bytes, open->block_bytes},
+        {"writeback_bytes", wanted->writeback_bytes, open->writeback_bytes},
+        {"writeback_ms", wanted->writeback_ms, open->writeback_ms},
     };
     int code = STEM_OK;
 
@@ -201,6 +204,24 @@ static int join(const stem_directory *dir, const stem_options *options,
     return STEM_OK;
 }
 
+/* LevelDB in the directory of an entry, with write-back in front where that is asked for. */
+static int open_engine(const entry *added, stem_engine **opened)
+{
+    stem_engine *engine;
+
+    int code = stem_leveldb_open(&added->dir, &added->options, &engine);
+    if (code != STEM_OK)
+        return code;
+    engine->fork_generation = stem_fork_generation;
+    *opened = engine;
+    if (added->options.writeback_bytes == 0)
+        return STEM_OK;
+    code = stem_writeback_open(engine, &added->options, opened);
+    if (code != STEM_OK)
+        engine->ops->close(engine);
+    return code;
+}
+
 /* Enters a claimed directory in the registry and opens LevelDB there, outside the
  * lock. */
 static int open_claimed(stem_directory *dir, const stem_options *options, bool is_private,
@@ -214,18 +235,18 @@ static int open_claimed(stem_directory *dir, const stem_options *options, bool i
                      .dir = *dir,
                      .is_private = is_private,
                      .options = stem_leveldb_effective_options(options)};
+    stem_writeback_complete_options(&added->options);
     registry = added;
     is_leveldb_used = true;
 
     pthread_mutex_unlock(&registry_lock);
     stem_engine *opened = NULL;
-    int code = stem_leveldb_open(&added->dir, &added->options, &opened);
+    int code = open_engine(added, &opened);
     pthread_mutex_lock(&registry_lock);
     if (code != STEM_OK) {
         forget(added);
         return code;
     }
-    opened->fork_generation = stem_fork_generation;
     atomic_store(&opened->users, 1);
     added->engine = opened;
     pthread_cond_broadcast(&registry_changed);
@@ -293,6 +314,16 @@ static int acquire_memory(const stem_options *options, stem_engine **engine)
 static const char *const other_schemes[] = {"unix:", "stem://", "stems://",
                                             "postgresql://", "postgres://"};
 
+/* The scheme of a location elsewhere, or NULL. */
+static const char *other_scheme(const char *location)
+{
+    for (size_t i = 0; i < sizeof other_schemes / sizeof *other_schemes; i++)
+        if (location &&
+            strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0)
+            return other_schemes[i];
+    return NULL;
+}
+
 /* The directory that a location names, or NULL after a failure. */
 static const char *directory_of(const char *location)
 {
@@ -302,12 +333,11 @@ static const char *directory_of(const char *location)
         stem_fail(STEM_EINVAL, "the location is %s", location ? "empty" : "NULL");
         return NULL;
     }
-    for (size_t i = 0; i < sizeof other_schemes / sizeof *other_schemes; i++)
-        if (strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0) {
-            stem_fail(STEM_ENOTSUP, "this build has no engine for %s locations",
-                      other_schemes[i]);
-            return NULL;
-        }
+    const char *elsewhere = other_scheme(location);
+    if (elsewhere) {
+        stem_fail(STEM_ENOTSUP, "this build has no engine for %s locations", elsewhere);
+        return NULL;
+    }
     if (strncmp(location, scheme, sizeof scheme - 1) != 0)
         return location;
     if (!location[sizeof scheme - 1]) {
@@ -326,11 +356,17 @@ int stem_engine_acquire(const char *location, const stem_options *options,
                         stem_engine **engine)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    if (other_scheme(location) && options->writeback_bytes != 0)
+        return stem_fail(STEM_EINVAL,
+                         "option writeback_bytes is for a directory or mem:");
     const char *path = is_memory(location) ? location : directory_of(location);
 
     if (!path)
         return stem_errcode();
     int code = stem_leveldb_check_options(options);
+    if (code == STEM_OK)
+        code = stem_writeback_check_options(options);
     if (code != STEM_OK)
         return code;
     pthread_once(&once, watch_forks);
@@ -346,7 +382,7 @@ int stem_engine_acquire(const char *location, const stem_options *options,
     return code;
 }
 
-int stem_engine_release(stem_engine *engine)
+static int release(stem_engine *engine, bool is_discarding)
 {
     if (atomic_fetch_sub(&engine->users, 1) > 1 || stem_engine_is_inherited(engine))
         return STEM_OK;
@@ -357,6 +393,8 @@ int stem_engine_release(stem_engine *engine)
         mine = mine->next;
     mine->is_closing = true;
     pthread_mutex_unlock(&registry_lock);
+    if (is_discarding && engine->ops->discard)
+        engine->ops->discard(engine);
     int code = engine->ops->close(engine);
     pthread_mutex_lock(&registry_lock);
     if (code == STEM_OK) {
@@ -371,6 +409,16 @@ int stem_engine_release(stem_engine *engine)
     }
     pthread_mutex_unlock(&registry_lock);
     return code;
+}
+
+int stem_engine_release(stem_engine *engine)
+{
+    return release(engine, false);
+}
+
+int stem_engine_release_discarding(stem_engine *engine)
+{
+    return release(engine, true);
 }
 
 /* Removes a database, and what is left of one whose creation or removal died. */

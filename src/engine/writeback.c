@@ -1,0 +1,400 @@
+/*
+ * The write-back engine: commits go into memory and are answered, and one thread hands them to
+ * the engine below, many as one. Here: opening, reading, looking after.
+ */
+#include "writeback.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "option.h"
+#include "writeback_engine.h"
+
+/* ---- Small things ----------------------------------------------------------------- */
+
+uint64_t stem_wb_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Eight bytes at a time, from a seed that nobody outside knows. */
+uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key)
+{
+    const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t hash = engine->seed ^ key.len * factor, word;
+    const char *bytes = key.data;
+    size_t left = key.len;
+
+    for (; left >= sizeof word; bytes += sizeof word, left -= sizeof word) {
+        memcpy(&word, bytes, sizeof word);
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    if (left > 0) {
+        word = 0;
+        memcpy(&word, bytes, left);
+        hash = (hash ^ word) * factor;
+        hash ^= hash >> 32;
+    }
+    hash *= UINT64_C(0xD6E8FEB86659FD93);
+    return hash ^ hash >> 32;
+}
+
+void stem_wb_lock(writeback_engine *engine, uint64_t mask)
+{
+    for (; mask != 0; mask &= mask - 1)
+        pthread_mutex_lock(engine->locks[__builtin_ctzll(mask)]);
+}
+
+void stem_wb_unlock(writeback_engine *engine, uint64_t mask)
+{
+    for (; mask != 0; mask &= mask - 1)
+        pthread_mutex_unlock(engine->locks[__builtin_ctzll(mask)]);
+}
+
+/* ---- Reading ---------------------------------------------------------------------- */
+
+static int copy_out(stem_read *read, const char *bytes, size_t len)
+{
+    read->data = malloc(len > 0 ? len : 1);
+    if (!read->data)
+        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", len);
+    memcpy(read->data, bytes, len);
+    read->len = len;
+    return STEM_OK;
+}
+
+/* Looks for a key in memory, the lock of its shard being held: STEM_NOTFOUND when only the
+ * engine below knows. */
+static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
+                       stem_read *read)
+{
+    const size_t i = wb_shard_of(hash);
+    wb_shard *shard = &engine->shards[i];
+    wb_table *const tables[] = {engine->seen[i].active, engine->seen[i].frozen};
+
+    *read = (stem_read){0};
+    for (size_t t = 0; t < 2; t++) {
+        wb_entry *entry = tables[t] ? wb_table_find(tables[t], key, hash) : NULL;
+
+        if (entry && entry->newest) {
+            shard->hits++;
+            if (entry->reads < 2)
+                entry->reads++;
+            return entry->newest->is_delete
+                       ? STEM_OK
+                       : copy_out(read, entry->newest->bytes, entry->newest->len);
+        }
+    }
+    wb_cached *cached = stem_wb_cached(engine, key, hash);
+    if (!cached)
+        return STEM_NOTFOUND;
+    shard->hits++;
+    cached->is_referenced = true;
+    return copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
+}
+
+static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)
+{
+    const uint64_t hash = stem_wb_hash(engine, key);
+    wb_shard *shard = &engine->shards[wb_shard_of(hash)];
+    bool was_missed = false;
+    uint32_t stamp = 0;
+
+    pthread_mutex_lock(&shard->lock);
+    int code = read_memory(engine, key, hash, read);
+    if (code == STEM_NOTFOUND) {
+        shard->misses++;
+        was_missed = stem_wb_note_miss(engine, hash, &stamp);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (code != STEM_NOTFOUND)
+        return code;
+
+    code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
+    if (code == STEM_OK && read->data && was_missed) {
+        stem_wb_make_room(engine, key.len + read->len);
+        pthread_mutex_lock(&shard->lock);
+        stem_wb_admit(engine, key, hash, (stem_slice){read->data, read->len}, stamp);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return code;
+}
+
+static void free_reads(stem_read *reads, size_t n)
+{
+    while (n-- > 0)
+        free(reads[n].data);
+}
+
+/* All keys from memory at one moment, or STEM_NOTFOUND. */
+static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, size_t n,
+                              stem_read *reads)
+{
+    uint64_t mask = 0;
+    size_t done = 0;
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < n; i++)
+        mask |= UINT64_C(1) << wb_shard_of(stem_wb_hash(engine, keys[i]));
+    stem_wb_lock(engine, mask);
+    while (done < n && code == STEM_OK) {
+        code = read_memory(engine, keys[done], stem_wb_hash(engine, keys[done]),
+                           &reads[done]);
+        if (code == STEM_OK)
+            done++;
+    }
+    stem_wb_unlock(engine, mask);
+    if (code != STEM_OK)
+        free_reads(reads, done);
+    return code;
+}
+
+static int read_each_pinned(writeback_engine *engine, const wb_pin *pin,
+                            const stem_slice *keys, size_t n, stem_read *reads)
+{
+    size_t done = 0;
+    int code = STEM_OK;
+
+    while (done < n && code == STEM_OK) {
+        code = stem_wb_read_pinned(engine, pin, keys[done], &reads[done]);
+        if (code == STEM_OK)
+            done++;
+    }
+    if (code != STEM_OK)
+        free_reads(reads, done);
+    return code;
+}
+
+int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
+                 const stem_slice *keys, size_t n, stem_read *reads)
+{
+    writeback_engine *engine = writeback_of(base);
+    /* Before the read, which then sees that commit, and perhaps more. */
+    const uint64_t stamp =
+        snapshot ? 0 : atomic_load_explicit(&engine->committed, memory_order_acquire);
+    int code;
+
+    if (snapshot) {
+        code = read_each_pinned(engine, snapshot, keys, n, reads);
+    } else if (n == 1) {
+        code = read_newest(engine, *keys, reads);
+    } else {
+        code = read_all_in_memory(engine, keys, n, reads);
+        if (code == STEM_NOTFOUND) {
+            wb_pin *pin;
+
+            code = stem_wb_pin(engine, false, &pin);
+            if (code == STEM_OK) {
+                code = read_each_pinned(engine, pin, keys, n, reads);
+                stem_wb_unpin(engine, pin);
+            }
+        }
+    }
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        reads[i].stamp = stamp;
+    return code;
+}
+
+/* ---- Looking after ---------------------------------------------------------------- */
+
+static int writeback_sync(stem_engine *base)
+{
+    stem_engine *below = writeback_of(base)->below;
+    int code = stem_wb_flush(base);
+
+    return code == STEM_OK ? below->ops->sync(below) : code;
+}
+
+static int writeback_compact(stem_engine *base, const stem_engine_range *range)
+{
+    stem_engine *below = writeback_of(base)->below;
+    int code = stem_wb_flush(base);
+
+    return code == STEM_OK ? below->ops->compact(below, range) : code;
+}
+
+static int writeback_estimate(stem_engine *base, const stem_engine_range *range,
+                              stem_size_info *size)
+{
+    stem_engine *below = writeback_of(base)->below;
+
+    return below->ops->estimate(below, range, size);
+}
+
+static int writeback_stats(stem_engine *base, stem_statistics *stats)
+{
+    writeback_engine *engine = writeback_of(base);
+    int code = engine->below->ops->stats(engine->below, stats);
+
+    if (code != STEM_OK)
+        return code;
+    stats->dirty_bytes = wb_dirty_bytes(engine);
+    stats->cached_bytes = atomic_load(&engine->cached_bytes);
+    stats->kept_bytes = atomic_load(&engine->kept_bytes);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
+        wb_shard *shard = &engine->shards[i];
+
+        pthread_mutex_lock(&shard->lock);
+        stats->hits += shard->hits;
+        stats->misses += shard->misses;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    pthread_mutex_lock(&engine->state_lock);
+    stats->rounds = engine->rounds;
+    stats->waits = engine->waits;
+    stats->longest_wait_ns = engine->longest_wait_ns;
+    pthread_mutex_unlock(&engine->state_lock);
+    return STEM_OK;
+}
+
+/* ---- Opening and closing ---------------------------------------------------------- */
+
+enum { LEAST_BYTES = 1 << 20, MOST_BYTES = 1 << 30, MOST_MS = 60000, DEFAULT_MS = 50 };
+
+int stem_writeback_check_options(const stem_options *options)
+{
+    int code = stem_check_size("writeback_bytes", options->writeback_bytes, LEAST_BYTES,
+                               MOST_BYTES);
+
+    if (code == STEM_OK)
+        code = stem_check_size("writeback_ms", options->writeback_ms, 1, MOST_MS);
+    if (code == STEM_OK && options->writeback_ms != 0 && options->writeback_bytes == 0)
+        code = stem_fail(STEM_EINVAL, "option writeback_ms without writeback_bytes");
+    return code;
+}
+
+void stem_writeback_complete_options(stem_options *options)
+{
+    if (options->writeback_bytes != 0 && options->writeback_ms == 0)
+        options->writeback_ms = DEFAULT_MS;
+}
+
+static void free_engine(writeback_engine *engine)
+{
+    if (engine->shards) {
+        stem_wb_free_cache(engine);
+        for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+            pthread_mutex_destroy(&engine->shards[i].lock);
+        free(engine->shards);
+    }
+    if (engine->active)
+        stem_wb_table_release(engine->active);
+    if (engine->frozen)
+        stem_wb_table_release(engine->frozen);
+    pthread_cond_destroy(&engine->wake);
+    pthread_cond_destroy(&engine->changed);
+    pthread_mutex_destroy(&engine->state_lock);
+    pthread_mutex_destroy(&engine->round_lock);
+    pthread_mutex_destroy(&engine->pin_lock);
+    pthread_mutex_destroy(&engine->commit_lock);
+    free(engine);
+}
+
+/* The thread goes last, because what fails to close must stay usable. */
+static int writeback_close(stem_engine *base)
+{
+    writeback_engine *engine = writeback_of(base);
+    int code = stem_wb_flush(base);
+
+    if (code == STEM_OK)
+        code = engine->below->ops->close(engine->below);
+    if (code != STEM_OK) {
+        atomic_store(&engine->is_discarded, false);
+        return code;
+    }
+    stem_wb_stop_thread(engine);
+    free_engine(engine);
+    return STEM_OK;
+}
+
+static const stem_engine_ops writeback_ops = {
+    .name = "writeback",
+    .read = stem_wb_read,
+    .commit = stem_wb_commit,
+    .iter_open = stem_wb_iter_open,
+    .iter_next = stem_wb_iter_next,
+    .iter_seek = stem_wb_iter_seek,
+    .iter_close = stem_wb_iter_close,
+    .snapshot_open = stem_wb_snapshot_open,
+    .snapshot_close = stem_wb_snapshot_close,
+    .flush = stem_wb_flush,
+    .discard = stem_wb_discard,
+    .sync = writeback_sync,
+    .compact = writeback_compact,
+    .estimate = writeback_estimate,
+    .stats = writeback_stats,
+    .close = writeback_close,
+};
+
+static void init_locks(writeback_engine *engine)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&engine->commit_lock, NULL);
+    pthread_mutex_init(&engine->pin_lock, NULL);
+    pthread_mutex_init(&engine->round_lock, NULL);
+    pthread_mutex_init(&engine->state_lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&engine->wake, &monotonic);
+    pthread_cond_init(&engine->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static int make_shards(writeback_engine *engine)
+{
+    engine->active = stem_wb_table_new();
+    if (!engine->active)
+        return STEM_ENOMEM;
+    engine->shards =
+        aligned_alloc(STEM_CACHE_LINE, WRITEBACK_SHARDS * sizeof *engine->shards);
+    if (!engine->shards)
+        return stem_fail(STEM_ENOMEM, "no memory for write-back");
+    memset(engine->shards, 0, WRITEBACK_SHARDS * sizeof *engine->shards);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
+        pthread_mutex_init(&engine->shards[i].lock, NULL);
+        engine->locks[i] = &engine->shards[i].lock;
+        engine->seen[i].active = engine->active;
+    }
+    return STEM_OK;
+}
+
+int stem_writeback_open(stem_engine *below, const stem_options *options,
+                        stem_engine **opened)
+{
+    writeback_engine *engine = calloc(1, sizeof *engine);
+
+    if (!engine)
+        return stem_fail(STEM_ENOMEM, "no memory for write-back");
+    engine->base.ops = &writeback_ops;
+    engine->base.max_key_bytes = below->max_key_bytes;
+    engine->base.max_value_bytes = below->max_value_bytes;
+    engine->base.max_commit_bytes = below->max_commit_bytes;
+    engine->base.fork_generation = below->fork_generation;
+    engine->below = below;
+    engine->budget = options->writeback_bytes;
+    if (engine->budget > below->max_commit_bytes)
+        engine->budget = below->max_commit_bytes;
+    engine->interval_ns = options->writeback_ms * UINT64_C(1000000);
+    atomic_init(&engine->committed, 1);
+    atomic_init(&engine->handed_over, 1);
+    atomic_init(&engine->is_admitting, true);
+    if (getrandom(&engine->seed, sizeof engine->seed, GRND_NONBLOCK) < 0)
+        engine->seed = stem_wb_now();
+    init_locks(engine);
+
+    int code = make_shards(engine);
+    if (code == STEM_OK)
+        code = stem_wb_start_thread(engine);
+    if (code != STEM_OK) {
+        free_engine(engine);
+        return code;
+    }
+    *opened = &engine->base;
+    return STEM_OK;
+}

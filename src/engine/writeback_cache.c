@@ -1,0 +1,166 @@
+/*
+ * The write-back engine: values that are the same below, kept for reading. One is admitted when
+ * its key is missed a second time, or was read while it was dirty, and dropped by second
+ * chance when the memory is needed.
+ *
+ * A reader that goes below takes a stamp before, and has to find it unchanged to leave what it
+ * has read here: a round changes it after its commit, while the frozen table still hides what
+ * is cached.
+ */
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "writeback_engine.h"
+
+/* uthash's part of an entry, and the allocator's. */
+enum { CACHED_OVERHEAD = 48 };
+
+static size_t cached_size(const wb_cached *cached)
+{
+    return sizeof *cached + cached->hh.keylen + cached->len + CACHED_OVERHEAD;
+}
+
+static wb_shard *shard_of(writeback_engine *engine, uint64_t hash)
+{
+    return &engine->shards[wb_shard_of(hash)];
+}
+
+static uint32_t *stamp_of(wb_shard *shard, uint64_t hash)
+{
+    return &shard->stamps[hash >> 32 & (WRITEBACK_STAMPS - 1)];
+}
+
+wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash)
+{
+    wb_cached *found;
+
+    HASH_FIND_BYHASHVALUE(hh, shard_of(engine, hash)->cached, key.data, (unsigned)key.len,
+                          (unsigned)hash, found);
+    return found;
+}
+
+bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp)
+{
+    wb_shard *shard = shard_of(engine, hash);
+    uint32_t *missed = &shard->missed[hash >> 40 & (WRITEBACK_MISSED - 1)];
+    const uint32_t tag = (uint32_t)hash | 1;
+    const bool is_second = *missed == tag;
+
+    *missed = tag;
+    *stamp = *stamp_of(shard, hash);
+    return is_second;
+}
+
+static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
+{
+    HASH_DELETE(hh, shard->cached, cached);
+    DL_DELETE(shard->oldest, cached);
+    atomic_fetch_sub(&engine->cached_bytes, cached_size(cached));
+    free(cached);
+}
+
+/* Keeps a copy; without memory it does not. */
+static void keep(writeback_engine *engine, stem_slice key, uint64_t hash,
+                 stem_slice value)
+{
+    wb_shard *shard = shard_of(engine, hash);
+    wb_cached *made = malloc(sizeof *made + key.len + value.len);
+
+    if (!made)
+        return;
+    memset(made, 0, sizeof *made);
+    made->len = value.len;
+    if (key.len > 0)
+        memcpy(made->bytes, key.data, key.len);
+    if (value.len > 0)
+        memcpy(made->bytes + key.len, value.data, value.len);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->cached, made->bytes, (unsigned)key.len,
+                                (unsigned)hash, made);
+    if (!made->hh.tbl) {
+        free(made);
+        return;
+    }
+    DL_APPEND(shard->oldest, made);
+    atomic_fetch_add(&engine->cached_bytes, cached_size(made));
+}
+
+/* A value that would drive out many others is not worth it. */
+static bool is_worth_keeping(const writeback_engine *engine, stem_slice value)
+{
+    const size_t room = engine->budget - engine->budget / 4;
+
+    return value.len <= engine->budget / 16 && wb_dirty_bytes(engine) < room;
+}
+
+void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
+                   stem_slice value, uint32_t stamp)
+{
+    if (*stamp_of(shard_of(engine, hash), hash) == stamp &&
+        atomic_load(&engine->is_admitting) && is_worth_keeping(engine, value) &&
+        !stem_wb_cached(engine, key, hash))
+        keep(engine, key, hash, value);
+}
+
+void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
+{
+    wb_shard *shard = shard_of(engine, hash);
+    wb_cached *old = stem_wb_cached(engine, key, hash);
+
+    ++*stamp_of(shard, hash);
+    if (old)
+        drop(engine, shard, old);
+}
+
+void stem_wb_replace(writeback_engine *engine, const wb_entry *entry, uint64_t hash)
+{
+    const stem_slice key = wb_entry_key(entry);
+    const wb_version *newest = entry->newest;
+    const bool was_cached = stem_wb_cached(engine, key, hash) != NULL;
+
+    stem_wb_forget(engine, key, hash);
+    if (newest && !newest->is_delete && (was_cached || entry->reads > 1)) {
+        const stem_slice value = {newest->bytes, newest->len};
+
+        if (is_worth_keeping(engine, value))
+            keep(engine, key, hash, value);
+    }
+}
+
+/* Drops the first value of the shard that was not read since it was looked at last. */
+static void evict_one(writeback_engine *engine, wb_shard *shard)
+{
+    wb_cached *oldest = shard->oldest;
+
+    while (oldest->is_referenced) {
+        oldest->is_referenced = false;
+        DL_DELETE(shard->oldest, oldest);
+        DL_APPEND(shard->oldest, oldest);
+        oldest = shard->oldest;
+    }
+    drop(engine, shard, oldest);
+}
+
+void stem_wb_make_room(writeback_engine *engine, size_t wanted)
+{
+    size_t cached;
+
+    while ((cached = atomic_load(&engine->cached_bytes)) > 0 &&
+           wb_dirty_bytes(engine) + cached + wanted > engine->budget) {
+        wb_shard *shard =
+            &engine
+                 ->shards[atomic_fetch_add(&engine->next_evicted, 1) % WRITEBACK_SHARDS];
+
+        pthread_mutex_lock(&shard->lock);
+        if (shard->oldest)
+            evict_one(engine, shard);
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+void stem_wb_free_cache(writeback_engine *engine)
+{
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        while (engine->shards[i].oldest)
+            drop(engine, &engine->shards[i], engine->shards[i].oldest);
+}

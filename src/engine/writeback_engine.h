@@ -1,0 +1,176 @@
+/*
+ * The write-back engine, shared by its own files only: writeback.c (opening, reading, looking
+ * after), writeback_commit.c, writeback_rounds.c (the thread that hands everything to the
+ * engine below), writeback_cache.c (values kept for reading), writeback_iter.c (iterators and
+ * snapshots).
+ *
+ * What is newest of a key is in the active table, else in the frozen one, else below, of which
+ * the cache holds copies. What is below is always the state after some commit.
+ *
+ * Order of locks: round_lock, commit_lock, the shards' in rising order, pin_lock and state_lock.
+ */
+#ifndef STEM_ENGINE_WRITEBACK_ENGINE_H
+#define STEM_ENGINE_WRITEBACK_ENGINE_H
+
+#include "../error.h"
+#include "gate.h"
+#include "writeback_table.h"
+
+enum {
+    WRITEBACK_KEY_SLOTS = 4096,
+    WRITEBACK_MISSED = 512, /* hashes remembered of keys that were not in memory */
+    WRITEBACK_STAMPS = 64
+};
+
+/* A value that is the same below, kept for reading. */
+typedef struct wb_cached {
+    UT_hash_handle hh;
+    struct wb_cached *prev, *next; /* in the order in which they are looked at */
+    bool is_referenced;
+    size_t len;
+    char bytes[]; /* of the key, then of the value */
+} wb_cached;
+
+typedef struct wb_shard {
+    _Alignas(STEM_CACHE_LINE) pthread_mutex_t lock;
+    uint64_t hits, misses;
+    wb_cached *cached; /* the head of a uthash table */
+    wb_cached *oldest;
+    uint32_t missed[WRITEBACK_MISSED];
+    /* Each counts what made values that a reader may be about to keep old ones. */
+    uint32_t stamps[WRITEBACK_STAMPS];
+} wb_shard;
+
+/* A moment that is kept: a number, with all that is needed to read the state after it. */
+typedef struct stem_engine_snapshot {
+    atomic_size_t users;
+    uint64_t number;
+    wb_table *tables[2]; /* the newer first; NULL when there was nothing in it */
+    stem_engine_snapshot *below;
+    struct stem_engine_snapshot *prev, *next; /* rising; under pin_lock */
+} wb_pin;
+
+typedef struct writeback_engine {
+    stem_engine base;
+    stem_engine *below;
+    size_t budget;
+    uint64_t interval_ns;
+    uint64_t seed;
+
+    /* One commit at a time; held while a table is frozen or a moment pinned, too. Nobody waits
+     * for the disk with it, but who re-reads what an expectation is about, and a commit that
+     * goes straight through. */
+    pthread_mutex_t commit_lock;
+    atomic_uint_least64_t committed; /* the number of the last commit */
+    uint64_t
+        key_slots[WRITEBACK_KEY_SLOTS]; /* the last commit on a key that hashes there */
+
+    /* Changed with commit_lock, and for each shard with its lock; the frozen one by who has
+     * round_lock. */
+    wb_table *active, *frozen;
+    struct {
+        wb_table *active, *frozen;
+    } seen[WRITEBACK_SHARDS];
+    wb_shard *shards;
+    pthread_mutex_t *locks[WRITEBACK_SHARDS]; /* the shards' */
+
+    atomic_size_t active_bytes, frozen_bytes, cached_bytes;
+    atomic_size_t kept_bytes; /* of tables that only pins hold */
+    atomic_bool is_admitting; /* false while a commit goes straight through */
+    atomic_size_t next_evicted;
+
+    pthread_mutex_t pin_lock;
+    wb_pin *newest_pin_entry;
+    atomic_uint_least64_t newest_pin; /* the largest number pinned, or 0 */
+
+    pthread_mutex_t round_lock;        /* held while something is written below */
+    atomic_uint_least64_t handed_over; /* the commit whose state is below */
+
+    /* Under state_lock: what the thread and those who wait for it tell each other. */
+    pthread_mutex_t state_lock;
+    pthread_cond_t wake, changed;
+    pthread_t thread;
+    bool is_requested, is_stopping;
+    uint64_t started, finished; /* attempts at a round */
+    uint64_t failed;            /* the last attempt that failed */
+    unsigned failures;          /* one after the other, up to now */
+    stem_failure cause;         /* of the last one */
+    uint64_t rounds, waits, longest_wait_ns;
+    uint64_t next_free_ns;    /* when a paced writer may go on */
+    uint64_t ns_per_kib;      /* what the last round took */
+    atomic_bool is_discarded; /* what is in memory is given up */
+    atomic_bool is_half_told;
+} writeback_engine;
+
+static inline writeback_engine *writeback_of(stem_engine *engine)
+{
+    return (writeback_engine *)engine;
+}
+
+static inline size_t wb_dirty_bytes(const writeback_engine *engine)
+{
+    return atomic_load_explicit(&engine->active_bytes, memory_order_relaxed) +
+           atomic_load_explicit(&engine->frozen_bytes, memory_order_relaxed);
+}
+
+/* writeback.c */
+uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key);
+uint64_t stem_wb_now(void);
+/* Reads keys, for the contract and for judging expectations. */
+int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
+                 const stem_slice *keys, size_t n, stem_read *reads);
+/* Locks and unlocks the shards in the mask. */
+void stem_wb_lock(writeback_engine *engine, uint64_t mask);
+void stem_wb_unlock(writeback_engine *engine, uint64_t mask);
+
+/* writeback_commit.c */
+int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed);
+
+/* writeback_cache.c. The shard's lock is held in all but the last. */
+wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash);
+/* Whether the key was missed lately, which this miss is noted as; and the stamp to admit it
+ * with. */
+bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp);
+/* Keeps what was read below, unless the stamp is old. */
+void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
+                   stem_slice value, uint32_t stamp);
+/* The key is another below from now on: forgets what is cached of it. */
+void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
+/* The same, when its new value is at hand, which is worth keeping. */
+void stem_wb_replace(writeback_engine *engine, const wb_entry *entry, uint64_t hash);
+/* Drops values until what is in memory fits the budget with `wanted` bytes more. */
+void stem_wb_make_room(writeback_engine *engine, size_t wanted);
+void stem_wb_free_cache(writeback_engine *engine);
+
+/* writeback_rounds.c */
+int stem_wb_start_thread(writeback_engine *engine);
+void stem_wb_stop_thread(writeback_engine *engine);
+/* Hands everything committed before the call to the engine below. */
+int stem_wb_flush(stem_engine *base);
+/* Drops it instead. */
+void stem_wb_discard(stem_engine *base);
+/* Writes what is in memory below, nothing or everything; round_lock is held. */
+int stem_wb_round(writeback_engine *engine, bool has_commit_lock);
+/* Wakes the thread: it has something to do. */
+void stem_wb_wake(writeback_engine *engine);
+/* Holds a writer of so many bytes up while memory is short; fails when it stays so. */
+int stem_wb_pace(writeback_engine *engine, size_t bytes);
+
+/* writeback_iter.c */
+int stem_wb_pin(writeback_engine *engine, bool has_commit_lock, wb_pin **pin);
+void stem_wb_unpin(writeback_engine *engine, wb_pin *pin);
+int stem_wb_read_pinned(writeback_engine *engine, const wb_pin *pin, stem_slice key,
+                        stem_read *read);
+int stem_wb_iter_open(stem_engine *base, const stem_engine_snapshot *snapshot,
+                      const stem_engine_range *range, bool reverse,
+                      stem_engine_iter **iter);
+/* The same as it is now, for who has commit_lock. */
+int stem_wb_iter_open_locked(writeback_engine *engine, const stem_engine_range *range,
+                             stem_engine_iter **iter);
+int stem_wb_iter_next(stem_engine_iter *iter, stem_slice *key, stem_slice *value);
+int stem_wb_iter_seek(stem_engine_iter *iter, stem_slice key);
+void stem_wb_iter_close(stem_engine_iter *iter);
+int stem_wb_snapshot_open(stem_engine *base, stem_engine_snapshot **snapshot);
+void stem_wb_snapshot_close(stem_engine *base, stem_engine_snapshot *snapshot);
+
+#endif

@@ -6,7 +6,16 @@
 #include <stdlib.h>
 
 /* An engine joins the suite with a line here. NULL is a new directory. */
-static const char *const locations[] = {NULL, "mem:"};
+static const struct {
+    const char *location;
+    stem_options options;
+} locations[] = {
+    {NULL, {0}},
+    {"mem:", {0}},
+    {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}},
+    {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}},
+    {"mem:", {.writeback_bytes = 1 << 20}},
+};
 const int n_engine_locations = sizeof locations / sizeof *locations;
 
 _Thread_local size_t last_failed;
@@ -28,13 +37,12 @@ static void remove_all(stem_engine *engine)
 
 stem_engine *open_engine(int location)
 {
-    static const stem_options defaults;
-    const char *where = locations[location];
+    const char *where = locations[location].location;
     stem_engine *engine;
 
     if (!where)
         where = path_in(temp_dir(), "db");
-    assert_ok(stem_engine_acquire(where, &defaults, &engine));
+    assert_ok(stem_engine_acquire(where, &locations[location].options, &engine));
     remove_all(engine);
     return engine;
 }

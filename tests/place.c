@@ -17,7 +17,9 @@ stem_db *new_database(void)
     stem_db *db;
 
     location = path_in(temp_dir(), "db");
-    assert_ok(stem_open(&db, location, NULL));
+    const stem_options options = {.writeback_bytes = number_from(WRITEBACK_BYTES, 0),
+                                  .writeback_ms = number_from(WRITEBACK_MS, 0)};
+    assert_ok(stem_open(&db, location, &options));
     return db;
 }
 

@@ -7,6 +7,10 @@
 #include "stem.h"
 #include "support.h"
 
+/* Environment variables that give every new database write-back. */
+#define WRITEBACK_BYTES "STEM_TEST_WRITEBACK_BYTES"
+#define WRITEBACK_MS "STEM_TEST_WRITEBACK_MS"
+
 /* A new database in a directory of its own. */
 stem_db *new_database(void);
 /* Where the last one lies. */

@@ -341,7 +341,9 @@ START_TEST(every_recorded_history_is_explained_by_some_order)
 
     /* Small enough that compactions run meanwhile. */
     assert_ok(stem_open(&root, path_in(temp_dir(), "db"),
-                        STEM_OPTIONS(.write_buffer_bytes = 64 << 10)));
+                        STEM_OPTIONS(.write_buffer_bytes = 64 << 10,
+                                     .writeback_bytes = number_from(WRITEBACK_BYTES, 0),
+                                     .writeback_ms = number_from(WRITEBACK_MS, 0))));
     left = stem_sub(root, "left");
     right = stem_sub(root, "right");
     pthread_barrier_init(&start_line, NULL, MAX_THREADS + 1);

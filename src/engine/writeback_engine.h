@@ -18,8 +18,8 @@
 
 enum {
     WRITEBACK_KEY_SLOTS = 4096,
-    WRITEBACK_MISSED = 512, /* hashes remembered of keys that were not in memory */
-    WRITEBACK_STAMPS = 64
+    WRITEBACK_MISSED = 1024, /* hashes remembered of keys that were not in memory */
+    WRITEBACK_STAMPS = 128
 };
 
 /* A value that is the same below, kept for reading. */

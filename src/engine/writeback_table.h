@@ -16,7 +16,7 @@
 #define HASH_KEYCMP(a, b, n) ((n) > 0 ? memcmp((a), (b), (n)) : 0)
 #include <uthash.h>
 
-enum { WRITEBACK_SHARDS = 64, WRITEBACK_INDEX_LEVELS = 12 };
+enum { WRITEBACK_SHARDS = 32, WRITEBACK_INDEX_LEVELS = 12 };
 
 /* The value, or the absence, that a commit gave a key. A NUL lies behind the bytes. */
 typedef struct wb_version {
@@ -81,7 +81,7 @@ size_t stem_wb_table_release(wb_table *table);
 
 static inline size_t wb_shard_of(uint64_t hash)
 {
-    return (size_t)(hash >> 58);
+    return (size_t)(hash >> 59);
 }
 
 /* The entry of a key, or NULL; the shard's lock is held. */

@@ -718,7 +718,8 @@ STEM_API int stem_sync(stem_db *db);
  * can be read, and is tried again and again. stem_flush, stem_sync and commits with sync
  * answer with the cause, and so does any commit once the memory is full; a commit that is
  * refused leaves no trace. The last stem_close then fails, and leaves the handle open: try
- * it again, or give up with stem_close_discard.
+ * it again, or give up with stem_close_discard. (Was an iterator or a batch the last, then
+ * the engine stays open and goes on trying, and the next stem_open takes it over.)
  *
  * An iterator or a snapshot is opened without waiting for the disk to be written. It keeps
  * in memory, beside the limit, what it needs of what was there (`kept_bytes`), at most as

@@ -137,7 +137,7 @@ void stem_batch_free(stem_batch *batch)
     free_blocks(batch->blocks);
     free(batch->writes);
     free(batch->expectations);
-    stem_close(batch->home);
+    stem_db_release(batch->home);
     free(batch);
 }
 

@@ -160,6 +160,14 @@ int stem_close(stem_db *db)
     return close_handle(db, stem_engine_release);
 }
 
+void stem_db_release(stem_db *db)
+{
+    if (stem_close(db) == STEM_OK)
+        return;
+    stem_engine_orphan(db->engine);
+    free(db);
+}
+
 int stem_close_discard(stem_db *db)
 {
     return close_handle(db, stem_engine_release_discarding);

@@ -57,6 +57,10 @@ static inline const stem_engine_snapshot *stem_db_snapshot(const stem_db *db)
 stem_frozen *stem_frozen_retain(stem_frozen *frozen); /* NULL is nothing */
 void stem_frozen_release(stem_frozen *frozen, stem_engine *engine);
 
+/* Closes a handle that belongs to something that is gone whatever the answer is: an engine that
+ * cannot close goes to the next who opens it. NULL is nothing. */
+void stem_db_release(stem_db *db);
+
 /* The root handle over an engine, one user of which it takes over; NULL after a failure. */
 stem_db *stem_db_over(stem_engine *engine, const stem_options *options);
 

@@ -160,6 +160,9 @@ static inline void stem_engine_retain(stem_engine *engine)
 int stem_engine_release(stem_engine *engine);
 /* The same, where the last gives up what cannot be handed over. */
 int stem_engine_release_discarding(stem_engine *engine);
+/* Lets go of an engine after its last release has failed, for who cannot keep it: it stays
+ * open, and the next who acquires the location takes it over. */
+void stem_engine_orphan(stem_engine *engine);
 /* Removes what is at a location; see stem_destroy. */
 int stem_engine_destroy(const char *location);
 

@@ -57,7 +57,7 @@ static void free_iter(stem_iter *iter)
 {
     if (iter->entries && !stem_engine_is_inherited(iter->place->engine))
         iter->ops->iter_close(iter->entries);
-    stem_close(iter->place);
+    stem_db_release(iter->place);
     stem_value_free(&iter->value);
     if (iter->kept != iter->kept_inline)
         free(iter->kept);

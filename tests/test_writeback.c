@@ -393,6 +393,37 @@ START_TEST(a_close_that_discards_loses_what_was_not_flushed_and_no_more)
 }
 END_TEST
 
+START_TEST(an_engine_that_an_iterator_cannot_close_goes_to_the_next_open)
+{
+    const char *path = path_in(temp_dir(), "db");
+    stem_db *db = open_lazy(path);
+
+    assert_ok(stem_put(db, "a", 1));
+    stem_iter *iter = stem_iter_open(db, NULL);
+    assert_ok(stem_close(db));
+    break_disk(true);
+    ck_assert(stem_iter_next(iter));
+    assert_ok(stem_iter_close(iter));
+    for (int i = 0; i < 2; i++) {
+        assert_failure(stem_open(&db, path, STEM_OPTIONS(.writeback_bytes = BUDGET)),
+                       STEM_EINVAL);
+        db = open_lazy(path);
+        assert_int(db, "a", 1);
+        ck_assert_uint_eq(stats_of(db).handles, 1);
+        assert_failure(stem_close(db), STEM_EIO);
+        stem_batch *batch = stem_batch_new(db);
+        assert_ok(stem_close(db));
+        stem_batch_free(batch);
+    }
+    break_disk(false);
+    db = open_lazy(path);
+    assert_ok(stem_close(db));
+    assert_ok(stem_open(&db, path, NULL));
+    assert_contents(db, "a=1");
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 /* ---- Many at once ----------------------------------------------------------------- */
 
 enum { THREADS = 100, TIMES = 100 };
@@ -461,6 +492,8 @@ int main(void)
     tcase_add_test(failing, nothing_accepted_is_dropped_while_the_disk_fails);
     tcase_add_test(failing, what_failed_is_written_by_itself_once_the_disk_works);
     tcase_add_test(failing, a_close_that_discards_loses_what_was_not_flushed_and_no_more);
+    tcase_add_test(failing,
+                   an_engine_that_an_iterator_cannot_close_goes_to_the_next_open);
     tcase_add_test(at_once, a_hundred_threads_share_a_memory_that_is_too_small);
     return run_suite(suite);
 }

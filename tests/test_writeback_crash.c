@@ -1,7 +1,7 @@
 /*
  * Killed at a random moment while it writes with write-back: what is there afterwards is
  * exactly the state after some commit, at least the last that was acknowledged by a flush, a
- * sync or a commit with sync.
+ * sync or a commit with sync. The disk may have been full for a while meanwhile.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "place.h"
@@ -50,7 +51,7 @@ static size_t size_of(int circle, int64_t i)
     return i % LARGE_EVERY == 0 ? LARGE_BYTES : sizeof i + (size_t)(i * 37 % 3000);
 }
 
-static void commit_number(stem_db *db, int64_t i, char *bytes, bool sync)
+static int commit_number(stem_db *db, int64_t i, char *bytes, bool sync)
 {
     stem_batch *batch = stem_batch_new(db);
     char name[32];
@@ -63,8 +64,19 @@ static void commit_number(stem_db *db, int64_t i, char *bytes, bool sync)
             must_ok(stem_batch_put_value(batch, db, name_of(circle, i, name),
                                          stem_bin(bytes, size_of(circle, i))));
     }
-    must_ok(stem_batch_commit(batch, sync));
+    int code = stem_batch_commit(batch, sync);
     stem_batch_free(batch);
+    return code;
+}
+
+/* From now on no file may grow, or all may again. */
+static void break_disk(bool is_broken)
+{
+    struct rlimit limit;
+
+    must(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = is_broken ? 0 : limit.rlim_max;
+    must(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 }
 
 /* The number in the first circle, which has one place: that of the last commit. */
@@ -89,21 +101,31 @@ static void write_until_killed(void *argument)
     stem_db *db;
 
     random_state = book->seed;
+    signal(SIGXFSZ, SIG_IGN);
     must_ok(stem_open(&db, book->path, &book->options));
-    int64_t i = last_commit(db);
+    int64_t i = last_commit(db) + 1;
     atomic_store(&book->is_writing, true);
-    for (;;) {
+    for (bool is_broken = false;;) {
         const uint32_t way = random_below(200);
 
-        i++;
+        if (way == 3 || (is_broken && way < 20)) {
+            is_broken = !is_broken;
+            break_disk(is_broken);
+        }
         atomic_store(&book->issued, i);
-        commit_number(db, i, bytes, way == 0);
-        if (way == 1)
-            must_ok(stem_flush(db));
-        if (way == 2)
-            must_ok(stem_sync(db));
-        if (way <= 2)
+        int code = commit_number(db, i, bytes, way == 0);
+        if (code != STEM_OK && code != STEM_EUNKNOWN) {
+            must(code == STEM_EIO); /* refused, as long as no round has worked again */
+            continue;
+        }
+        if (code == STEM_OK && way == 1)
+            code = stem_flush(db);
+        if (code == STEM_OK && way == 2)
+            code = stem_sync(db);
+        must(code == STEM_OK || is_broken);
+        if (code == STEM_OK && way <= 2)
             atomic_store(&book->acknowledged, i);
+        i++;
     }
 }
 
@@ -160,9 +182,10 @@ START_TEST(what_a_killed_writer_leaves_is_the_state_after_some_commit)
     book->path = path_in(temp_dir(), "db");
     random_start();
     for (unsigned long run = 0; run < runs; run++) {
-        book->options = (stem_options){.writeback_bytes = BUDGET << random_below(4),
-                                       .writeback_ms = 1 + random_below(20),
-                                       .write_buffer_bytes = 64 << 10};
+        book->options =
+            (stem_options){.writeback_bytes = (size_t)BUDGET << random_below(4),
+                           .writeback_ms = 1 + random_below(20),
+                           .write_buffer_bytes = 64 << 10};
         book->seed = run;
         atomic_store(&book->is_writing, false);
         pid_t writer = start_child(write_until_killed, book);

@@ -25,6 +25,7 @@ typedef struct entry {
     stem_directory dir;  /* lent to the engine */
     stem_engine *engine; /* NULL until it is open */
     bool is_closing;
+    bool is_orphaned;     /* its one user is nobody: the next takes its place */
     bool is_private;      /* the directory goes with the engine */
     stem_options options; /* those of the first open, in effect */
 } entry;
@@ -198,8 +199,9 @@ static int join(const stem_directory *dir, const stem_options *options,
                                     : check_options_agree(options, &known->options);
     if (code != STEM_OK)
         return atomic_load(&known->engine->users) > 0 ? code : STEM_EGONE;
-    if (!retain_if_used(known->engine))
+    if (!known->is_orphaned && !retain_if_used(known->engine))
         return STEM_EGONE;
+    known->is_orphaned = false;
     *engine = known->engine;
     return STEM_OK;
 }
@@ -409,6 +411,19 @@ static int release(stem_engine *engine, bool is_discarding)
     }
     pthread_mutex_unlock(&registry_lock);
     return code;
+}
+
+void stem_engine_orphan(stem_engine *engine)
+{
+    pthread_mutex_lock(&registry_lock);
+    entry *mine = registry;
+    while (mine->engine != engine)
+        mine = mine->next;
+    if (atomic_fetch_sub(&engine->users, 1) == 1) {
+        atomic_store(&engine->users, 1);
+        mine->is_orphaned = true;
+    }
+    pthread_mutex_unlock(&registry_lock);
 }
 
 int stem_engine_release(stem_engine *engine)

@@ -50,7 +50,7 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
     given.dir = getenv("TMPDIR");
     if (!given.dir || !*given.dir)
         given.dir = "/tmp";
-    while ((option = getopt(argc, argv, "n:r:d:o:")) != -1) {
+    while ((option = getopt(argc, argv, "n:r:d:o:t:m:g:")) != -1) {
         if (option == 'n')
             given.n = parse_count(optarg);
         else if (option == 'r')
@@ -59,11 +59,18 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
             given.dir = optarg;
         else if (option == 'o')
             given.only = optarg;
+        else if (option == 't' && defaults.seconds > 0)
+            given.seconds = parse_count(optarg);
+        else if (option == 'm' && defaults.mib > 0)
+            given.mib = parse_count(optarg);
+        else if (option == 'g' && defaults.graph)
+            given.graph = optarg;
         else
             bench_die("%s", usage);
     }
     if (optind != argc || given.n == 0 || given.rounds == 0 ||
-        given.rounds > BENCH_ROUNDS_MAX)
+        given.rounds > BENCH_ROUNDS_MAX || (defaults.seconds > 0 && given.seconds == 0) ||
+        (defaults.mib > 0 && given.mib == 0))
         bench_die("%s", usage);
     return given;
 }
@@ -83,9 +90,14 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+uint64_t bench_wall(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
 bench_time bench_now(void)
 {
-    return (bench_time){read_clock(CLOCK_MONOTONIC), read_clock(CLOCK_THREAD_CPUTIME_ID)};
+    return (bench_time){bench_wall(), read_clock(CLOCK_THREAD_CPUTIME_ID)};
 }
 
 bench_time bench_since(bench_time start)

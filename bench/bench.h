@@ -16,6 +16,11 @@ typedef struct bench_arguments {
     size_t rounds;    /* -r: rounds, of which medians are taken */
     const char *dir;  /* -d: where databases are made: $TMPDIR or /tmp */
     const char *only; /* -o: the one part to run, or NULL for all */
+
+    /* Where the defaults have them: */
+    size_t seconds;    /* -t: of what is measured for a while */
+    size_t mib;        /* -m: memory, in MiB */
+    const char *graph; /* -g: the SVG to write */
 } bench_arguments;
 
 /* Reads the command line; prints `usage` and exits on a bad one. `defaults` holds what is
@@ -38,6 +43,8 @@ typedef struct bench_time {
 } bench_time;
 
 bench_time bench_now(void);
+/* The wall clock alone, which is quicker. */
+uint64_t bench_wall(void);
 /* What has passed since. */
 bench_time bench_since(bench_time start);
 

@@ -203,6 +203,7 @@ static void fill_and_die(void *argument)
     for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++)
         survive_full_disk(book, db, synced, rooms[i]);
     must_hold_all(book, db);
+    must_ok(stem_flush(db));
     raise(SIGKILL);
 }
 
@@ -218,11 +219,14 @@ static void check_again(void *argument)
 
 static const struct {
     int disk_bytes, value_bytes;
-    size_t write_buffer_bytes;
+    size_t write_buffer_bytes, writeback_bytes;
 } disks[] = {
-    {6 << 20, 300, 64 << 10}, {6 << 20, 3000, 64 << 10}, {6 << 20, 30, 100 << 10},
-    {24 << 20, 5000, 0},      {6 << 20, 1000, 1 << 20},
+    {6 << 20, 300, 64 << 10, 0},        {6 << 20, 3000, 64 << 10, 0},
+    {6 << 20, 30, 100 << 10, 0},        {24 << 20, 5000, 0, 0},
+    {6 << 20, 1000, 1 << 20, 0},        {12 << 20, 300, 64 << 10, 1 << 20},
+    {12 << 20, 3000, 1 << 20, 2 << 20},
 };
+enum { DISKS = sizeof disks / sizeof *disks, DISKS_WITHOUT_WRITEBACK = 5 };
 
 static ledger *make_ledger_for_disk(int i)
 {
@@ -231,6 +235,7 @@ static ledger *make_ledger_for_disk(int i)
     book->disk_bytes = disks[i].disk_bytes;
     book->value_bytes = disks[i].value_bytes;
     book->options.write_buffer_bytes = disks[i].write_buffer_bytes;
+    book->options.writeback_bytes = disks[i].writeback_bytes;
     mount_disk(book);
     return book;
 }
@@ -505,11 +510,10 @@ int main(void)
     TCase *descriptors = add_case(suite, "descriptors", 30);
 
     tcase_set_timeout(disk, 60);
-    tcase_add_loop_test(disk,
-                        what_was_answered_on_a_full_disk_is_kept_and_what_failed_is_not,
-                        0, (int)(sizeof disks / sizeof *disks));
+    tcase_add_loop_test(
+        disk, what_was_answered_on_a_full_disk_is_kept_and_what_failed_is_not, 0, DISKS);
     tcase_add_loop_test(disk, a_database_waits_unharmed_for_room_to_be_opened, 0,
-                        (int)(sizeof disks / sizeof *disks));
+                        DISKS_WITHOUT_WRITEBACK);
     tcase_add_test(disk, a_database_that_finds_no_room_is_not_half_made);
     if (has_disks)
         suite_add_tcase(suite, disk);

@@ -61,7 +61,7 @@ static void arena_free(wb_arena *arena)
 
 /* ---- Tables ----------------------------------------------------------------------- */
 
-wb_table *stem_wb_table_new(void)
+wb_table *stem_wb_table_new(unsigned buckets)
 {
     wb_table *table = calloc(1, sizeof *table);
 
@@ -71,6 +71,7 @@ wb_table *stem_wb_table_new(void)
     }
     atomic_init(&table->users, 1);
     pthread_mutex_init(&table->index_lock, NULL);
+    table->expected_buckets = buckets;
     table->random = UINT64_C(0x9E3779B97F4A7C15);
     return table;
 }
@@ -91,9 +92,21 @@ size_t stem_wb_table_release(wb_table *table)
     return bytes;
 }
 
-/* What uthash takes for an entry, a node of the order, and what a round needs to write it
- * below. */
-enum { ENTRY_OVERHEAD = 32 + 24 + sizeof(stem_write) };
+unsigned stem_wb_table_buckets(const wb_table *table)
+{
+    unsigned most = 0;
+
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
+        const wb_entry *entries = table->shards[i].entries;
+
+        if (entries && entries->hh.tbl->num_buckets > most)
+            most = entries->hh.tbl->num_buckets;
+    }
+    return most;
+}
+
+/* A node of the order, and what a round needs to write an entry below. */
+enum { ENTRY_OVERHEAD = 24 + 16 + sizeof(stem_write) };
 
 static void add_bytes(wb_table *table, size_t bytes)
 {
@@ -112,6 +125,28 @@ static void *take(wb_table *table, size_t shard, size_t size)
     return taken;
 }
 
+/* Makes the buckets of a shard, in which there is one entry, as many as the table expects, so
+ * that no commit has to move thousands of entries later. Without memory they stay fewer. */
+static void make_buckets(wb_table *table, wb_entry *only)
+{
+    UT_hash_table *made = only->hh.tbl;
+    unsigned before = 0;
+
+    while (made->num_buckets < table->expected_buckets && made->num_buckets != before) {
+        bool is_out_of_memory = false;
+
+        before = made->num_buckets;
+        HASH_EXPAND_BUCKETS(hh, made, is_out_of_memory);
+        if (is_out_of_memory)
+            break;
+    }
+}
+
+static size_t bucket_bytes(const wb_entry *head)
+{
+    return head ? head->hh.tbl->num_buckets * sizeof(UT_hash_bucket) : 0;
+}
+
 wb_entry *stem_wb_table_add(wb_table *table, stem_slice key, uint64_t hash)
 {
     const size_t shard = wb_shard_of(hash);
@@ -120,6 +155,7 @@ wb_entry *stem_wb_table_add(wb_table *table, stem_slice key, uint64_t hash)
 
     if (entry)
         return entry;
+    const size_t buckets_before = bucket_bytes(*head);
     entry = take(table, shard, sizeof *entry + key.len + 1);
     if (!entry)
         return NULL;
@@ -132,9 +168,11 @@ wb_entry *stem_wb_table_add(wb_table *table, stem_slice key, uint64_t hash)
                                 entry);
     if (!entry->hh.tbl)
         return NULL;
+    if (buckets_before == 0)
+        make_buckets(table, entry);
     entry->next_unindexed = table->shards[shard].unindexed;
     table->shards[shard].unindexed = entry;
-    add_bytes(table, ENTRY_OVERHEAD);
+    add_bytes(table, ENTRY_OVERHEAD + bucket_bytes(*head) - buckets_before);
     atomic_fetch_add_explicit(&table->n_entries, 1, memory_order_relaxed);
     return entry;
 }

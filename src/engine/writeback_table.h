@@ -15,6 +15,9 @@
 #define HASH_NONFATAL_OOM 1
 #define HASH_KEYCMP(a, b, n) ((n) > 0 ? memcmp((a), (b), (n)) : 0)
 #include <uthash.h>
+/* Shorter chains than uthash's 10, for every entry of one is a miss of the processor's cache. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 6U
 
 enum { WRITEBACK_SHARDS = 32, WRITEBACK_INDEX_LEVELS = 12 };
 
@@ -62,6 +65,7 @@ typedef struct wb_table {
     atomic_size_t bytes;     /* of chunks and hash tables; grows under commit_lock */
     atomic_size_t n_entries; /* the same */
     uint64_t last;           /* the number of the last commit in it, or 0; the same */
+    unsigned expected_buckets;
     struct {
         wb_entry *entries; /* the head of a uthash table */
         wb_entry *unindexed;
@@ -75,7 +79,10 @@ typedef struct wb_table {
     _Atomic(wb_node *) first[WRITEBACK_INDEX_LEVELS];
 } wb_table;
 
-wb_table *stem_wb_table_new(void);
+/* `buckets` is what a table before it has come to, in each shard, or 0. */
+wb_table *stem_wb_table_new(unsigned buckets);
+/* The most that a shard has come to; no lock is needed where the table does not change. */
+unsigned stem_wb_table_buckets(const wb_table *table);
 /* One user less; the last frees it. Returns the bytes that this gave back. */
 size_t stem_wb_table_release(wb_table *table);
 

@@ -43,8 +43,9 @@ static void draw_axes(FILE *out)
                 "<path d='M%.1f %dV%d' stroke='#ddd'/>\n"
                 "<text x='%.1f' y='%d' text-anchor='middle'>%s</text>\n",
                 x_of(i), TOP, BOTTOM, x_of(i), BOTTOM + 18, shares[i]);
-    fprintf(out, "<text x='%d' y='%d' text-anchor='middle'>of the puts took at most"
-                 "</text>\n",
+    fprintf(out,
+            "<text x='%d' y='%d' text-anchor='middle'>of the puts took at most"
+            "</text>\n",
             (LEFT + RIGHT) / 2, BOTTOM + 42);
 }
 

@@ -30,7 +30,8 @@ static void open_files(rival *opened, size_t writeback_bytes)
 {
     if (opened->which == RIVAL_STEM)
         check(stem_open(&opened->stem, opened->path,
-                        STEM_OPTIONS(.writeback_bytes = writeback_bytes)),
+                        STEM_OPTIONS(.writeback_bytes = writeback_bytes,
+                                     .no_verify = !opened->is_verified)),
               "open");
     else
         plain_open(&opened->raw, opened->path, &raw_defaults);
@@ -50,9 +51,10 @@ void rival_open(rival *opened, int which, const char *dir, size_t writeback_byte
     open_files(opened, writeback_bytes);
 }
 
-void rival_reopen(rival *opened, size_t writeback_bytes)
+void rival_reopen(rival *opened, size_t writeback_bytes, bool is_verified)
 {
     close_files(opened);
+    opened->is_verified = is_verified;
     open_files(opened, writeback_bytes);
 }
 
@@ -91,8 +93,8 @@ void rival_get(rival *from, const rival_text key)
         stem_value_free(&value);
         return;
     }
-    char *stored = leveldb_get(from->raw.db, from->raw.read_options, key, RIVAL_LEN, &len,
-                               &message);
+    char *stored =
+        leveldb_get(from->raw.db, from->raw.read_options, key, RIVAL_LEN, &len, &message);
     plain_check("get", message);
     if (!stored || len != STORED_LEN)
         bench_die("get found something else");

@@ -1,7 +1,8 @@
 /*
  * The two sides of the benchmark of write-back: Stem with write-back, through its public API,
- * and LevelDB's C API with LevelDB's own defaults. Keys have 16 bytes and values are strings
- * of 16 bytes; both sides store the same bytes.
+ * and LevelDB's C API with LevelDB's own defaults, one of which is that checksums are not
+ * verified: where it is not said otherwise Stem leaves that out, too. Keys have 16 bytes and
+ * values are strings of 16 bytes; both sides store the same bytes.
  */
 #ifndef STEM_BENCH_RIVAL_H
 #define STEM_BENCH_RIVAL_H
@@ -16,6 +17,7 @@ typedef char rival_text[RIVAL_LEN + 1];
 /* One open database, of one of the sides. */
 typedef struct rival {
     int which;
+    bool is_verified;
     char *path;
     stem_db *stem;
     plain_leveldb raw;
@@ -25,8 +27,8 @@ extern const char *const rival_names[RIVALS];
 
 /* A fresh database, with so much memory for write-back; the other side takes no notice. */
 void rival_open(rival *opened, int which, const char *dir, size_t writeback_bytes);
-/* The same files once more; 0 is no write-back. */
-void rival_reopen(rival *opened, size_t writeback_bytes);
+/* The same files once more. */
+void rival_reopen(rival *opened, size_t writeback_bytes, bool is_verified);
 /* Closes it and removes the files. */
 void rival_close(rival *opened);
 

@@ -37,6 +37,7 @@ enum {
     HOT,
     GET_MEMORY,
     GET_BELOW,
+    GET_VERIFIED,
     ZIPF,
     OPEN_LOOP,
     SATURATED,
@@ -45,14 +46,33 @@ enum {
 };
 
 static row rows[ROWS] = {
-    [FLUSHED] = {.what = "random puts, flush included", .unit = "ns", .least = 2.0, .aim = 2.5},
-    [RETURNED] = {.what = "until the last put returns", .unit = "ns", .least = 3, .aim = 5},
+    [FLUSHED] = {.what = "random puts, flush included",
+                 .unit = "ns",
+                 .least = 2.0,
+                 .aim = 2.5},
+    [RETURNED] = {.what = "until the last put returns",
+                  .unit = "ns",
+                  .least = 3,
+                  .aim = 5},
     [HOT] = {.what = "overwrites of hot keys", .unit = "ns", .least = 5, .aim = 10},
-    [GET_MEMORY] = {.what = "get of a value in memory", .unit = "ns", .least = 5, .aim = 10},
-    [GET_BELOW] = {.what = "get of one not in memory", .unit = "ns", .least = 0.90, .aim = 0.95},
+    [GET_MEMORY] = {.what = "get of a value in memory",
+                    .unit = "ns",
+                    .least = 5,
+                    .aim = 10},
+    [GET_BELOW] = {.what = "get of one not in memory",
+                   .unit = "ns",
+                   .least = 0.90,
+                   .aim = 0.95},
+    [GET_VERIFIED] = {.what = "the same, Stem's verified", .unit = "ns"},
     [ZIPF] = {.what = "2 threads, half puts, Zipf", .unit = "ns", .least = 2.5, .aim = 4},
-    [OPEN_LOOP] = {.what = "p99.99 of a put, open loop", .unit = "µs", .least = 10, .aim = 50},
-    [SATURATED] = {.what = "p99.99 of a put, saturated", .unit = "µs", .least = 1, .aim = 2},
+    [OPEN_LOOP] = {.what = "p99.99 of a put, open loop",
+                   .unit = "µs",
+                   .least = 10,
+                   .aim = 50},
+    [SATURATED] = {.what = "p99.99 of a put, saturated",
+                   .unit = "µs",
+                   .least = 1,
+                   .aim = 2},
     [LONGEST] = {.what = "longest put, saturated", .unit = "µs", .least = 1, .aim = 2},
 };
 
@@ -65,8 +85,8 @@ static void add(row *to, const double measured[RIVALS])
 
 static void print_rows(void)
 {
-    printf("%-28s %6s %6s %8s %7s %7s %12s %12s\n", "what", "least", "aim", "times", "from",
-           "to", rival_names[RIVAL_STEM], rival_names[RIVAL_RAW]);
+    printf("%-28s %6s %6s %8s %7s %7s %12s %12s\n", "what", "least", "aim", "times",
+           "from", "to", rival_names[RIVAL_STEM], rival_names[RIVAL_RAW]);
     for (row *each = rows; each < rows + ROWS; each++) {
         const double ratio = bench_median(&each->ratios);
 
@@ -75,7 +95,8 @@ static void print_rows(void)
                    each->what, each->least, each->aim, ratio, bench_least(&each->ratios),
                    bench_most(&each->ratios), bench_median(&each->sides[RIVAL_STEM]),
                    each->unit, bench_median(&each->sides[RIVAL_RAW]), each->unit,
-                   ratio >= each->aim     ? "aim met"
+                   each->aim == 0         ? ""
+                   : ratio >= each->aim   ? "aim met"
                    : ratio >= each->least ? "met"
                                           : "MISSED");
     }
@@ -158,7 +179,8 @@ static void run_hot(const material *with, size_t round)
     add(&rows[HOT], taken);
 }
 
-/* The same keys again and again, of a database that lies in tables. */
+/* The same keys again and again, of a database that lies in tables. The values are equal, for
+ * LevelDB keeps only blocks that compress in its cache. */
 static void run_get_memory(const material *with, size_t round)
 {
     double taken[RIVALS];
@@ -168,9 +190,10 @@ static void run_get_memory(const material *with, size_t round)
         rival from;
 
         rival_open(&from, which, with->given->dir, with->memory);
-        put_all(&from, with, MEMORY_KEYS);
+        for (size_t i = 0; i < MEMORY_KEYS; i++)
+            rival_put(&from, with->keys[i], with->values[0]);
         rival_compact(&from);
-        rival_reopen(&from, with->memory);
+        rival_reopen(&from, with->memory, false);
         for (size_t i = 0; i < 3 * (size_t)MEMORY_KEYS; i++)
             rival_get(&from, with->keys[i % MEMORY_KEYS]);
         bench_settle();
@@ -184,27 +207,35 @@ static void run_get_memory(const material *with, size_t round)
 }
 
 /* Every key once, so that none is worth keeping. */
-static void run_get_below(const material *with, size_t round)
+static double time_gets(rival *from, const material *with, bool is_verified)
 {
     const size_t n = with->given->n;
-    double taken[RIVALS];
+
+    rival_reopen(from, with->memory, is_verified);
+    bench_settle();
+    const uint64_t start = bench_wall();
+    for (size_t i = 0; i < n; i++)
+        rival_get(from, with->keys[n - 1 - i]);
+    return per_operation(bench_wall() - start, n);
+}
+
+static void run_get_below(const material *with, size_t round)
+{
+    double taken[RIVALS], verified[RIVALS];
 
     for (int turn = 0; turn < RIVALS; turn++) {
         const int which = side_of_turn(round, turn);
         rival from;
 
         rival_open(&from, which, with->given->dir, with->memory);
-        put_all(&from, with, n);
-        rival_compact(&from);
-        rival_reopen(&from, with->memory);
-        bench_settle();
-        const uint64_t start = bench_wall();
-        for (size_t i = 0; i < n; i++)
-            rival_get(&from, with->keys[n - 1 - i]);
-        taken[which] = per_operation(bench_wall() - start, n);
+        put_all(&from, with, with->given->n);
+        taken[which] = time_gets(&from, with, false);
+        verified[which] =
+            which == RIVAL_STEM ? time_gets(&from, with, true) : taken[which];
         rival_close(&from);
     }
     add(&rows[GET_BELOW], taken);
+    add(&rows[GET_VERIFIED], verified);
 }
 
 /* ---- Two threads ------------------------------------------------------------------ */
@@ -255,8 +286,7 @@ static void run_zipf(const material *with, size_t round)
 
         rival_open(&to, which, with->given->dir, with->memory);
         put_all(&to, with, ZIPF_KEYS);
-        rival_compact(&to);
-        rival_reopen(&to, with->memory);
+        rival_reopen(&to, with->memory, false);
         bench_settle();
         const uint64_t start = bench_wall();
         run_together(&to, with);
@@ -465,9 +495,10 @@ int main(int argc, char **argv)
         if (is_saturated)
             run_saturated(&with, round);
     }
-    printf("%zu keys, %zu MiB for write-back, medians of %zu rounds; how many times as fast "
-           "as raw\n\n",
-           given.n, given.mib, given.rounds);
+    printf(
+        "%zu keys, %zu MiB for write-back, medians of %zu rounds; how many times as fast "
+        "as raw\n\n",
+        given.n, given.mib, given.rounds);
     print_rows();
     putchar('\n');
     print_distribution("open loop", open_loop);

@@ -105,6 +105,7 @@ static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read
     bool was_missed = false;
     uint32_t stamp = 0;
 
+    wb_prefetch_missed(engine, hash);
     pthread_mutex_lock(&shard->lock);
     int code = read_memory(engine, key, hash, read);
     if (code == STEM_NOTFOUND) {
@@ -348,7 +349,7 @@ static void init_locks(writeback_engine *engine)
 
 static int make_shards(writeback_engine *engine)
 {
-    engine->active = stem_wb_table_new();
+    engine->active = stem_wb_table_new(0);
     if (!engine->active)
         return STEM_ENOMEM;
     engine->shards =
@@ -361,7 +362,7 @@ static int make_shards(writeback_engine *engine)
         engine->locks[i] = &engine->shards[i].lock;
         engine->seen[i].active = engine->active;
     }
-    return STEM_OK;
+    return stem_wb_make_cache(engine);
 }
 
 int stem_writeback_open(stem_engine *below, const stem_options *options,

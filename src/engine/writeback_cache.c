@@ -43,11 +43,15 @@ wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t has
 bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp)
 {
     wb_shard *shard = shard_of(engine, hash);
-    uint32_t *missed = &shard->missed[hash >> 40 & (WRITEBACK_MISSED - 1)];
-    const uint32_t tag = (uint32_t)hash | 1;
-    const bool is_second = *missed == tag;
+    uint16_t *tags = shard->missed[hash >> 32 & engine->missed_mask].tags;
+    const uint16_t tag = (uint16_t)(hash | 1);
+    size_t i = 0;
 
-    *missed = tag;
+    while (i < WRITEBACK_WAYS - 1 && tags[i] != tag)
+        i++;
+    const bool is_second = tags[i] == tag;
+    memmove(tags + 1, tags, i * sizeof *tags);
+    tags[0] = tag;
     *stamp = *stamp_of(shard, hash);
     return is_second;
 }
@@ -158,9 +162,31 @@ void stem_wb_make_room(writeback_engine *engine, size_t wanted)
     }
 }
 
+int stem_wb_make_cache(writeback_engine *engine)
+{
+    enum { BYTES_A_TAG = 256, SETS_LEAST = 16 };
+    const size_t wanted =
+        engine->budget / (BYTES_A_TAG * WRITEBACK_WAYS * WRITEBACK_SHARDS);
+    size_t sets = SETS_LEAST;
+
+    while (sets * 2 <= wanted)
+        sets *= 2;
+    engine->missed_mask = sets - 1;
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
+        engine->shards[i].missed = calloc(sets, sizeof *engine->shards[i].missed);
+        if (!engine->shards[i].missed)
+            return stem_fail(STEM_ENOMEM, "no memory for write-back");
+    }
+    return STEM_OK;
+}
+
 void stem_wb_free_cache(writeback_engine *engine)
 {
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
-        while (engine->shards[i].oldest)
-            drop(engine, &engine->shards[i], engine->shards[i].oldest);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
+        wb_shard *shard = &engine->shards[i];
+
+        while (shard->oldest)
+            drop(engine, shard, shard->oldest);
+        free(shard->missed);
+    }
 }

@@ -16,11 +16,7 @@
 #include "gate.h"
 #include "writeback_table.h"
 
-enum {
-    WRITEBACK_KEY_SLOTS = 4096,
-    WRITEBACK_MISSED = 1024, /* hashes remembered of keys that were not in memory */
-    WRITEBACK_STAMPS = 128
-};
+enum { WRITEBACK_KEY_SLOTS = 4096, WRITEBACK_WAYS = 4, WRITEBACK_STAMPS = 128 };
 
 /* A value that is the same below, kept for reading. */
 typedef struct wb_cached {
@@ -31,12 +27,17 @@ typedef struct wb_cached {
     char bytes[]; /* of the key, then of the value */
 } wb_cached;
 
+/* Tags of keys that were not in memory and whose hashes lead here, the last first. */
+typedef struct wb_missed {
+    uint16_t tags[WRITEBACK_WAYS];
+} wb_missed;
+
 typedef struct wb_shard {
     _Alignas(STEM_CACHE_LINE) pthread_mutex_t lock;
     uint64_t hits, misses;
     wb_cached *cached; /* the head of a uthash table */
     wb_cached *oldest;
-    uint32_t missed[WRITEBACK_MISSED];
+    wb_missed *missed; /* `missed_mask` + 1 of them */
     /* Each counts what made values that a reader may be about to keep old ones. */
     uint32_t stamps[WRITEBACK_STAMPS];
 } wb_shard;
@@ -56,6 +57,7 @@ typedef struct writeback_engine {
     size_t budget;
     uint64_t interval_ns;
     uint64_t seed;
+    size_t missed_mask;
 
     /* One commit at a time; held while a table is frozen or a moment pinned, too. Nobody waits
      * for the disk with it, but who re-reads what an expectation is about, and a commit that
@@ -68,6 +70,7 @@ typedef struct writeback_engine {
     /* Changed with commit_lock, and for each shard with its lock; the frozen one by who has
      * round_lock. */
     wb_table *active, *frozen;
+    unsigned buckets; /* of the last frozen one; under round_lock */
     struct {
         wb_table *active, *frozen;
     } seen[WRITEBACK_SHARDS];
@@ -126,7 +129,17 @@ void stem_wb_unlock(writeback_engine *engine, uint64_t mask);
 /* writeback_commit.c */
 int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed);
 
-/* writeback_cache.c. The shard's lock is held in all but the last. */
+/* writeback_cache.c */
+/* Room to remember, for each place in memory, about one key that was missed. */
+int stem_wb_make_cache(writeback_engine *engine);
+void stem_wb_free_cache(writeback_engine *engine);
+/* Fetches what stem_wb_note_miss will need. */
+static inline void wb_prefetch_missed(const writeback_engine *engine, uint64_t hash)
+{
+    __builtin_prefetch(
+        &engine->shards[wb_shard_of(hash)].missed[hash >> 32 & engine->missed_mask], 1);
+}
+/* In the next the shard's lock is held. */
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash);
 /* Whether the key was missed lately, which this miss is noted as; and the stamp to admit it
  * with. */
@@ -140,7 +153,6 @@ void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
 void stem_wb_replace(writeback_engine *engine, const wb_entry *entry, uint64_t hash);
 /* Drops values until what is in memory fits the budget with `wanted` bytes more. */
 void stem_wb_make_room(writeback_engine *engine, size_t wanted);
-void stem_wb_free_cache(writeback_engine *engine);
 
 /* writeback_rounds.c */
 int stem_wb_start_thread(writeback_engine *engine);

@@ -6,10 +6,12 @@
  * nobody up, and under it only if its key may have been written meanwhile: it holds at the
  * moment of the write, and a plain put pays one store for it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../error.h"
 #include "leveldb_engine.h"
+#include "leveldb_order.h"
 
 static bool same_bytes(stem_slice a, const char *data, size_t len)
 {
@@ -236,35 +238,63 @@ static int refuse_write(const leveldb_engine *engine, const stem_write *write)
                      engine->base.max_commit_bytes);
 }
 
-/* Adds the writes to the batch, those before the first that is over a limit. Also sums up the
- * bytes of keys and values, which are fetched some steps ahead, since each may lie somewhere
+/* Adds a write to the batch, unless it is over a limit, and its bytes to the sum. */
+static int add_write(const leveldb_engine *engine, leveldb_writebatch_t *batch,
+                     const stem_write *write, size_t *bytes)
+{
+    const size_t value_len = write->is_delete ? 0 : write->value.len;
+
+    *bytes += write->key.len + value_len;
+    if (write->key.len > engine->base.max_key_bytes ||
+        value_len > engine->base.max_value_bytes ||
+        *bytes > engine->base.max_commit_bytes)
+        return refuse_write(engine, write);
+    if (write->is_delete)
+        leveldb_writebatch_delete(batch, write->key.data, write->key.len);
+    else
+        leveldb_writebatch_put(batch, write->key.data, write->key.len, write->value.data,
+                               write->value.len);
+    return STEM_OK;
+}
+
+/* Adds them in order, fetching keys and values some steps ahead, since each lies somewhere
  * else. */
+static int add_ordered(const leveldb_engine *engine, leveldb_writebatch_t *batch,
+                       const ordered_write *order, size_t n, size_t *bytes)
+{
+    enum { AHEAD = 8 };
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < n && code == STEM_OK; i++) {
+        if (i + 2 * AHEAD < n)
+            __builtin_prefetch(order[i + 2 * AHEAD].write);
+        if (i + AHEAD < n) {
+            __builtin_prefetch(order[i + AHEAD].write->key.data);
+            __builtin_prefetch(order[i + AHEAD].write->value.data);
+        }
+        code = add_write(engine, batch, order[i].write, bytes);
+    }
+    return code;
+}
+
+/* Adds the writes to the batch, those before the first that is over a limit, and sums up the
+ * bytes of keys and values. Many are sorted first, if there is memory to do it. */
 static int fill_batch(const leveldb_engine *engine, leveldb_writebatch_t *batch,
                       const stem_commit *commit, size_t *bytes)
 {
-    enum { AHEAD = 8 };
+    enum { MANY = 256 };
+    const size_t n = commit->n_writes;
+    ordered_write *room = n >= MANY ? malloc(2 * n * sizeof *room) : NULL;
+    int code = STEM_OK;
 
     *bytes = 0;
-    for (size_t i = 0; i < commit->n_writes; i++) {
-        const stem_write *write = &commit->writes[i];
-        const size_t value_len = write->is_delete ? 0 : write->value.len;
-
-        if (i + AHEAD < commit->n_writes) {
-            __builtin_prefetch(commit->writes[i + AHEAD].key.data);
-            __builtin_prefetch(commit->writes[i + AHEAD].value.data);
-        }
-        *bytes += write->key.len + value_len;
-        if (write->key.len > engine->base.max_key_bytes ||
-            value_len > engine->base.max_value_bytes ||
-            *bytes > engine->base.max_commit_bytes)
-            return refuse_write(engine, write);
-        if (write->is_delete)
-            leveldb_writebatch_delete(batch, write->key.data, write->key.len);
-        else
-            leveldb_writebatch_put(batch, write->key.data, write->key.len,
-                                   write->value.data, write->value.len);
-    }
-    return STEM_OK;
+    if (room)
+        code = add_ordered(engine, batch, stem_leveldb_order(commit, room), n, bytes);
+    else
+        for (size_t i = 0; i < n && code == STEM_OK; i++)
+            code = add_write(engine, batch, &commit->writes[i], bytes);
+    free(room);
+    return code;
 }
 
 /* LevelDB's own put makes and frees a batch, which costs more than all that Stem adds: one

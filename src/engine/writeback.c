@@ -73,18 +73,18 @@ static int copy_out(stem_read *read, const char *bytes, size_t len)
 static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
                        stem_read *read)
 {
-    const size_t i = wb_shard_of(hash);
-    wb_shard *shard = &engine->shards[i];
-    wb_table *const tables[] = {engine->seen[i].active, engine->seen[i].frozen};
+    wb_shard *shard = &engine->shards[wb_shard_of(hash)];
+    wb_table *tables[2];
 
     *read = (stem_read){0};
+    tables[0] = atomic_load_explicit(&engine->active, memory_order_acquire);
+    tables[1] = atomic_load_explicit(&engine->frozen, memory_order_acquire);
     for (size_t t = 0; t < 2; t++) {
         wb_entry *entry = tables[t] ? wb_table_find(tables[t], key, hash) : NULL;
 
         if (entry && entry->newest) {
             shard->hits++;
-            if (entry->reads < 2)
-                entry->reads++;
+            wb_table_heat(tables[t], entry, 1);
             return entry->newest->is_delete
                        ? STEM_OK
                        : copy_out(read, entry->newest->bytes, entry->newest->len);
@@ -283,10 +283,11 @@ static void free_engine(writeback_engine *engine)
             pthread_mutex_destroy(&engine->shards[i].lock);
         free(engine->shards);
     }
-    if (engine->active)
-        stem_wb_table_release(engine->active);
-    if (engine->frozen)
-        stem_wb_table_release(engine->frozen);
+    if (atomic_load(&engine->active))
+        stem_wb_table_release(atomic_load(&engine->active));
+    if (atomic_load(&engine->frozen))
+        stem_wb_table_release(atomic_load(&engine->frozen));
+    stem_wb_pool_free(&engine->pool);
     pthread_cond_destroy(&engine->wake);
     pthread_cond_destroy(&engine->changed);
     pthread_mutex_destroy(&engine->state_lock);
@@ -349,9 +350,11 @@ static void init_locks(writeback_engine *engine)
 
 static int make_shards(writeback_engine *engine)
 {
-    engine->active = stem_wb_table_new(0);
-    if (!engine->active)
+    wb_table *first = stem_wb_table_new(&engine->pool, &engine->extent);
+
+    if (!first)
         return STEM_ENOMEM;
+    atomic_init(&engine->active, first);
     engine->shards =
         aligned_alloc(STEM_CACHE_LINE, WRITEBACK_SHARDS * sizeof *engine->shards);
     if (!engine->shards)
@@ -360,7 +363,6 @@ static int make_shards(writeback_engine *engine)
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
         pthread_mutex_init(&engine->shards[i].lock, NULL);
         engine->locks[i] = &engine->shards[i].lock;
-        engine->seen[i].active = engine->active;
     }
     return stem_wb_make_cache(engine);
 }
@@ -388,6 +390,7 @@ int stem_writeback_open(stem_engine *below, const stem_options *options,
     if (getrandom(&engine->seed, sizeof engine->seed, GRND_NONBLOCK) < 0)
         engine->seed = stem_wb_now();
     init_locks(engine);
+    stem_wb_pool_init(&engine->pool);
 
     int code = make_shards(engine);
     if (code == STEM_OK)

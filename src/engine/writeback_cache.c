@@ -1,11 +1,11 @@
 /*
  * The write-back engine: values that are the same below, kept for reading. One is admitted when
- * its key is missed a second time, or was read while it was dirty, and dropped by second
+ * its key is missed a second time, or was read twice while it was dirty, and dropped by second
  * chance when the memory is needed.
  *
- * A reader that goes below takes a stamp before, and has to find it unchanged to leave what it
- * has read here: a round changes it after its commit, while the frozen table still hides what
- * is cached.
+ * What is here is in no table. A commit forgets the keys that it writes, and changes their
+ * stamps; a reader that goes below takes the stamp before, and has to find it unchanged to leave
+ * here what it has read.
  */
 #include <stdlib.h>
 
@@ -106,7 +106,7 @@ void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
         keep(engine, key, hash, value);
 }
 
-void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
+bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
 {
     wb_shard *shard = shard_of(engine, hash);
     wb_cached *old = stem_wb_cached(engine, key, hash);
@@ -114,16 +114,19 @@ void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
     ++*stamp_of(shard, hash);
     if (old)
         drop(engine, shard, old);
+    return old != NULL;
 }
 
-void stem_wb_replace(writeback_engine *engine, const wb_entry *entry, uint64_t hash)
+void stem_wb_keep(writeback_engine *engine, const wb_entry *entry)
 {
     const stem_slice key = wb_entry_key(entry);
     const wb_version *newest = entry->newest;
-    const bool was_cached = stem_wb_cached(engine, key, hash) != NULL;
+    const uint64_t hash = stem_wb_hash(engine, key);
+    wb_entry *newer = wb_table_find(atomic_load(&engine->active), key, hash);
 
-    stem_wb_forget(engine, key, hash);
-    if (newest && !newest->is_delete && (was_cached || entry->reads > 1)) {
+    if (newer) {
+        wb_table_heat(atomic_load(&engine->active), newer, WRITEBACK_HOT);
+    } else if (newest && !newest->is_delete) {
         const stem_slice value = {newest->bytes, newest->len};
 
         if (is_worth_keeping(engine, value))

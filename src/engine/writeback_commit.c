@@ -112,20 +112,23 @@ static size_t value_len(const stem_write *write)
 static int plan(writeback_engine *engine, const stem_commit *commit, planned *plans)
 {
     const uint64_t pinned = atomic_load(&engine->newest_pin);
+    wb_table *active = atomic_load(&engine->active);
 
     for (size_t i = 0; i < commit->n_writes; i++) {
         const stem_write *write = &commit->writes[i];
         const size_t len = value_len(write);
 
         plans[i].version = NULL;
-        plans[i].entry = stem_wb_table_add(engine->active, write->key, plans[i].hash);
+        plans[i].entry = stem_wb_table_add(active, write->key, plans[i].hash);
         if (!plans[i].entry)
             return stem_fail(STEM_ENOMEM, "no memory for a key of %zu bytes",
                              write->key.len);
+        if (stem_wb_forget(engine, write->key, plans[i].hash))
+            wb_table_heat(active, plans[i].entry, WRITEBACK_HOT);
         const wb_version *newest = plans[i].entry->newest;
         if (newest && newest->number > pinned && newest->room >= len)
             continue;
-        plans[i].version = stem_wb_table_version(engine->active, plans[i].hash, len);
+        plans[i].version = stem_wb_table_version(active, plans[i].hash, len);
         if (!plans[i].version)
             return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", len);
     }
@@ -149,7 +152,7 @@ static void perform(const stem_write *write, const planned *plan, uint64_t numbe
     }
     version->number = number;
     version->is_delete = write->is_delete;
-    version->len = len;
+    version->len = (uint32_t)len;
     if (len > 0)
         memcpy(version->bytes, write->value.data, len);
     version->bytes[len] = '\0';
@@ -161,6 +164,7 @@ static int enter(writeback_engine *engine, const stem_commit *commit, planned *p
 {
     const uint64_t number = atomic_load(&engine->committed) + 1;
     const uint64_t pinned = atomic_load(&engine->newest_pin);
+    wb_table *active = atomic_load(&engine->active);
     uint64_t mask = 0;
 
     for (size_t i = 0; i < commit->n_writes; i++)
@@ -172,11 +176,11 @@ static int enter(writeback_engine *engine, const stem_commit *commit, planned *p
         *slot_of(engine, plans[i].hash) = number;
     }
     if (code == STEM_OK) {
-        engine->active->last = number;
+        active->last = number;
         atomic_store_explicit(&engine->committed, number, memory_order_release);
     }
     stem_wb_unlock(engine, mask);
-    atomic_store_explicit(&engine->active_bytes, atomic_load(&engine->active->bytes),
+    atomic_store_explicit(&engine->active_bytes, atomic_load(&active->bytes),
                           memory_order_relaxed);
     return code;
 }
@@ -208,13 +212,17 @@ static int commit_locked(writeback_engine *engine, const stem_commit *commit,
     bool was_empty, is_half;
 
     pthread_mutex_lock(&engine->commit_lock);
+    for (size_t i = 0; i < commit->n_writes; i++)
+        wb_table_prefetch(atomic_load(&engine->active), plans[i].hash);
     int code = judge_all(engine, commit, judged, failed);
     if (code == STEM_OK && commit->n_writes > 0 && !has_room(engine, cost))
         code = STEM_EGONE;
-    was_empty = engine->active->last == 0;
+    was_empty = atomic_load(&engine->active)->last == 0;
+    if (was_empty)
+        atomic_store(&engine->gathering_since_ns, stem_wb_now());
     if (code == STEM_OK && commit->n_writes > 0)
         code = enter(engine, commit, plans);
-    was_empty &= engine->active->last != 0;
+    was_empty &= atomic_load(&engine->active)->last != 0;
     is_half = atomic_load(&engine->active_bytes) >= engine->budget / 2 &&
               !atomic_exchange(&engine->is_half_told, true);
     pthread_mutex_unlock(&engine->commit_lock);
@@ -311,7 +319,8 @@ static int commit_through(writeback_engine *engine, const stem_commit *commit,
     pthread_mutex_lock(&engine->round_lock);
     int code = stem_wb_round(engine, false);
     pthread_mutex_lock(&engine->commit_lock);
-    while (code == STEM_OK && (engine->frozen || engine->active->last != 0))
+    while (code == STEM_OK &&
+           (atomic_load(&engine->frozen) || atomic_load(&engine->active)->last != 0))
         code = stem_wb_round(engine, true);
     if (code == STEM_OK)
         code = write_through(engine, commit, failed);

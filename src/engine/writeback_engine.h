@@ -67,16 +67,17 @@ typedef struct writeback_engine {
     uint64_t
         key_slots[WRITEBACK_KEY_SLOTS]; /* the last commit on a key that hashes there */
 
-    /* Changed with commit_lock, and for each shard with its lock; the frozen one by who has
-     * round_lock. */
-    wb_table *active, *frozen;
-    unsigned buckets; /* of the last frozen one; under round_lock */
-    struct {
-        wb_table *active, *frozen;
-    } seen[WRITEBACK_SHARDS];
+    /* Changed with commit_lock, the frozen one by who has round_lock. A reader has the lock
+     * of the shard that it reads and takes the active one first: then what the frozen one
+     * was before is no loss, and a table is not freed before every shard's lock has been
+     * free once. */
+    _Atomic(wb_table *) active, frozen;
+    wb_extent extent; /* of the last frozen one; under round_lock */
+    wb_pool pool;
     wb_shard *shards;
     pthread_mutex_t *locks[WRITEBACK_SHARDS]; /* the shards' */
 
+    atomic_uint_least64_t gathering_since_ns; /* the first commit in the active one */
     atomic_size_t active_bytes, frozen_bytes, cached_bytes;
     atomic_size_t kept_bytes; /* of tables that only pins hold */
     atomic_bool is_admitting; /* false while a commit goes straight through */
@@ -100,7 +101,7 @@ typedef struct writeback_engine {
     stem_failure cause;         /* of the last one */
     uint64_t rounds, waits, longest_wait_ns;
     uint64_t next_free_ns;    /* when a paced writer may go on */
-    uint64_t ns_per_kib;      /* what the last round took */
+    uint64_t last_attempt_ns; /* when it ended */
     atomic_bool is_discarded; /* what is in memory is given up */
     atomic_bool is_half_told;
 } writeback_engine;
@@ -147,10 +148,10 @@ bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp)
 /* Keeps what was read below, unless the stamp is old. */
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
                    stem_slice value, uint32_t stamp);
-/* The key is another below from now on: forgets what is cached of it. */
-void stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
-/* The same, when its new value is at hand, which is worth keeping. */
-void stem_wb_replace(writeback_engine *engine, const wb_entry *entry, uint64_t hash);
+/* The key gets another value now: forgets what is cached of it, and says whether it was. */
+bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
+/* Keeps what a round has written below of an entry, unless there is something newer. */
+void stem_wb_keep(writeback_engine *engine, const wb_entry *entry);
 /* Drops values until what is in memory fits the budget with `wanted` bytes more. */
 void stem_wb_make_room(writeback_engine *engine, size_t wanted);
 

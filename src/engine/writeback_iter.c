@@ -65,8 +65,8 @@ int stem_wb_pin(writeback_engine *engine, bool has_commit_lock, wb_pin **made)
     int code = engine->below->ops->snapshot_open(engine->below, &pin->below);
     if (code == STEM_OK) {
         pin->number = atomic_load(&engine->committed);
-        pin->tables[0] = retain_table(engine->active);
-        pin->tables[1] = retain_table(engine->frozen);
+        pin->tables[0] = retain_table(atomic_load(&engine->active));
+        pin->tables[1] = retain_table(atomic_load(&engine->frozen));
         enlist(engine, pin);
     }
     if (!has_commit_lock)
@@ -130,7 +130,8 @@ int stem_wb_read_pinned(writeback_engine *engine, const wb_pin *pin, stem_slice 
         return STEM_OK;
     read->data = malloc(version->len > 0 ? version->len : 1);
     if (!read->data)
-        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", version->len);
+        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes",
+                         (size_t)version->len);
     memcpy(read->data, version->bytes, version->len);
     read->len = version->len;
     return STEM_OK;

@@ -3,7 +3,6 @@
  * below, a round at a time. A round is one commit, so that what is below is always the state
  * after some commit; one that fails is tried again until it works, later each time.
  */
-#include <endian.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,175 +14,99 @@
 /* Freezes the active table when there is anything in it; commit_lock is held. */
 static void freeze(writeback_engine *engine, wb_table **fresh)
 {
-    if (engine->active->last == 0)
+    wb_table *active = atomic_load(&engine->active);
+
+    if (active->last == 0)
         return;
-    engine->frozen = engine->active;
-    engine->active = *fresh;
+    atomic_store(&engine->frozen, active);
+    atomic_store(&engine->active, *fresh);
     *fresh = NULL;
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
-        pthread_mutex_lock(engine->locks[i]);
-        engine->seen[i].active = engine->active;
-        engine->seen[i].frozen = engine->frozen;
-        pthread_mutex_unlock(engine->locks[i]);
-    }
     atomic_store(&engine->frozen_bytes, atomic_load(&engine->active_bytes));
     atomic_store(&engine->active_bytes, 0);
     atomic_store(&engine->is_half_told, false);
 }
 
-/* A key to sort: eight bytes of it, which decide unless they are equal, and the rest. The last
- * key comes first: LevelDB's skip list finds the place of a key that is less than all others
- * with one comparison for each level, and that of a key that is greater with several. */
-typedef struct sorted {
-    uint64_t head;
-    const wb_entry *entry;
-} sorted;
-
-static int compare_sorted(const void *a, const void *b)
-{
-    const sorted *x = a, *y = b;
-
-    if (x->head != y->head)
-        return x->head > y->head ? -1 : 1;
-    return stem_slice_compare(wb_entry_key(y->entry), wb_entry_key(x->entry));
-}
-
-static size_t shared_bytes(stem_slice a, stem_slice b, size_t most)
-{
-    const char *x = a.data, *y = b.data;
-    size_t n = 0;
-
-    if (most > a.len)
-        most = a.len;
-    if (most > b.len)
-        most = b.len;
-    while (n < most && x[n] == y[n])
-        n++;
-    return n;
-}
-
-/* The bytes from there on, as a number in whose order they are; zeros where they end. */
-static uint64_t head_of(stem_slice key, size_t from)
-{
-    const size_t left = key.len - from;
-    uint64_t head = 0;
-
-    memcpy(&head, (const char *)key.data + from, left < sizeof head ? left : sizeof head);
-    return be64toh(head);
-}
-
-/* Lists the entries that have a value, from the last key to the first. The heads begin behind what
- * all keys begin with, which with one sub-database is a lot. */
-static size_t sort_entries(const wb_table *table, sorted *order)
-{
-    size_t n = 0, shared = SIZE_MAX;
-
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
-        for (wb_entry *each = table->shards[i].entries; each; each = each->hh.next)
-            if (each->newest) {
-                order[n++].entry = each;
-                shared = shared_bytes(wb_entry_key(order[0].entry), wb_entry_key(each),
-                                      shared);
-            }
-    for (size_t i = 0; i < n; i++)
-        order[i].head = head_of(wb_entry_key(order[i].entry), shared);
-    qsort(order, n, sizeof *order, compare_sorted);
-    return n;
-}
-
-/* The writes that bring the engine below to the frozen state, sorted, in memory to free(). The table does not change any more, so no lock is needed. Entries are
- * fetched some steps ahead, since each lies somewhere else. */
+/* The writes that bring the engine below to the frozen state, in memory to free(). The table
+ * does not change any more, so no lock is needed. */
 static stem_write *list_writes(const wb_table *table, size_t *n)
 {
-    enum { AHEAD = 8 };
     const size_t most = atomic_load(&table->n_entries) + 1;
-    sorted *order = malloc(most * sizeof *order);
-    stem_write *writes = order ? malloc(most * sizeof *writes) : NULL;
+    stem_write *writes = malloc(most * sizeof *writes);
 
+    *n = 0;
     if (!writes) {
-        free(order);
         stem_fail(STEM_ENOMEM, "no memory to write %zu keys", most);
         return NULL;
     }
-    *n = sort_entries(table, order);
-    for (size_t i = 0; i < *n; i++) {
-        const wb_version *newest = order[i].entry->newest;
-
-        if (i + 2 * AHEAD < *n) {
-            __builtin_prefetch(&order[i + 2 * AHEAD].entry->newest);
-            __builtin_prefetch(order[i + AHEAD].entry->newest);
-        }
-        writes[i] = (stem_write){wb_entry_key(order[i].entry),
-                                 {newest->bytes, newest->len},
-                                 newest->is_delete};
-    }
-    free(order);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        for (wb_entry *each = table->shards[i].entries; each; each = each->hh.next)
+            if (each->newest)
+                writes[(*n)++] = (stem_write){wb_entry_key(each),
+                                              {each->newest->bytes, each->newest->len},
+                                              each->newest->is_delete};
     return writes;
 }
 
-static int write_below(writeback_engine *engine)
+static int write_below(writeback_engine *engine, const wb_table *table)
 {
     stem_commit commit = {0};
     size_t failed;
-    stem_write *writes = list_writes(engine->frozen, &commit.n_writes);
+    stem_write *writes = list_writes(table, &commit.n_writes);
 
     if (!writes)
         return STEM_ENOMEM;
-    engine->buckets = stem_wb_table_buckets(engine->frozen);
     commit.writes = writes;
     int code = engine->below->ops->commit(engine->below, &commit, &failed);
     free(writes);
     return code == STEM_EUNKNOWN ? STEM_OK : code;
 }
 
-/* Brings the cache up to date with what is below now. */
-static void renew_cache(writeback_engine *engine)
+/* Keeps the values of a table that are read a lot, which is below now. Who has commit_lock or
+ * reads waits for a few of them at most. */
+static void keep_hot(writeback_engine *engine, wb_table *table)
 {
-    enum { AT_ONCE = 64 };
+    enum { AT_ONCE = 16 };
 
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
-        wb_entry *each = engine->frozen->shards[i].entries;
-
-        while (each) {
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        for (bool is_done = false; !is_done;) {
             pthread_mutex_lock(engine->locks[i]);
-            for (int n = 0; n < AT_ONCE && each; n++, each = each->hh.next)
-                stem_wb_replace(engine, each, stem_wb_hash(engine, wb_entry_key(each)));
+            wb_entry *each = table->shards[i].hot;
+            for (int n = 0; n < AT_ONCE && each; n++, each = each->next_hot)
+                stem_wb_keep(engine, each);
+            table->shards[i].hot = each;
+            is_done = !each;
             pthread_mutex_unlock(engine->locks[i]);
         }
-    }
 }
 
 /* Lets go of the frozen table, which is below. */
-static void retire(writeback_engine *engine, bool has_commit_lock)
+static void retire(writeback_engine *engine, wb_table *table, bool has_commit_lock)
 {
-    wb_table *table = engine->frozen;
-
-    renew_cache(engine);
+    keep_hot(engine, table);
     if (!has_commit_lock)
         pthread_mutex_lock(&engine->commit_lock);
-    engine->frozen = NULL;
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
-        pthread_mutex_lock(engine->locks[i]);
-        engine->seen[i].frozen = NULL;
-        pthread_mutex_unlock(engine->locks[i]);
-    }
+    atomic_store(&engine->frozen, NULL);
     atomic_store(&engine->handed_over, table->last);
     atomic_store(&engine->frozen_bytes, 0);
     atomic_fetch_add(&engine->kept_bytes, atomic_load(&table->bytes));
     if (!has_commit_lock)
         pthread_mutex_unlock(&engine->commit_lock);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) { /* until who may read it has gone */
+        pthread_mutex_lock(engine->locks[i]);
+        pthread_mutex_unlock(engine->locks[i]);
+    }
+    stem_wb_pool_limit(&engine->pool, engine->extent.chunks);
     atomic_fetch_sub(&engine->kept_bytes, stem_wb_table_release(table));
     stem_wb_make_room(engine, 0);
 }
 
 /* Notes how it went, for those who wait. */
-static void note_round(writeback_engine *engine, int code, size_t bytes, uint64_t took)
+static void note_round(writeback_engine *engine, int code)
 {
     pthread_mutex_lock(&engine->state_lock);
     if (code == STEM_OK) {
         engine->rounds++;
         engine->failures = 0;
-        engine->ns_per_kib = took / (bytes / 1024 + 1);
     } else {
         engine->failures++;
         stem_failure_save(&engine->cause);
@@ -194,16 +117,15 @@ static void note_round(writeback_engine *engine, int code, size_t bytes, uint64_
 
 int stem_wb_round(writeback_engine *engine, bool has_commit_lock)
 {
-    const uint64_t began = stem_wb_now();
     int code = STEM_OK;
 
     if (atomic_load(&engine->is_discarded))
         return STEM_OK;
-    if (!engine->frozen) {
-        wb_table *fresh = stem_wb_table_new(engine->buckets);
+    if (!atomic_load(&engine->frozen)) {
+        wb_table *fresh = stem_wb_table_new(&engine->pool, &engine->extent);
 
         if (!fresh) {
-            note_round(engine, STEM_ENOMEM, 0, 0);
+            note_round(engine, STEM_ENOMEM);
             return STEM_ENOMEM;
         }
         if (!has_commit_lock)
@@ -214,13 +136,14 @@ int stem_wb_round(writeback_engine *engine, bool has_commit_lock)
         if (fresh)
             stem_wb_table_release(fresh);
     }
-    if (!engine->frozen)
+    wb_table *table = atomic_load(&engine->frozen);
+    if (!table)
         return STEM_OK;
-    const size_t bytes = atomic_load(&engine->frozen_bytes);
-    code = write_below(engine);
+    engine->extent = stem_wb_table_extent(table);
+    code = write_below(engine, table);
     if (code == STEM_OK)
-        retire(engine, has_commit_lock);
-    note_round(engine, code, bytes, stem_wb_now() - began);
+        retire(engine, table, has_commit_lock);
+    note_round(engine, code);
     return code;
 }
 
@@ -246,7 +169,7 @@ static uint64_t backoff_ns(unsigned failures)
 static int attempt(writeback_engine *engine)
 {
     pthread_mutex_lock(&engine->round_lock);
-    const bool is_retry = engine->frozen != NULL;
+    const bool is_retry = atomic_load(&engine->frozen) != NULL;
     int code = stem_wb_round(engine, false);
     if (code == STEM_OK && is_retry)
         code = stem_wb_round(engine, false);
@@ -260,23 +183,25 @@ static bool is_dirty(const writeback_engine *engine)
            !atomic_load(&engine->is_discarded);
 }
 
+/* When to write what is gathered; state_lock is held. */
+static uint64_t due_at(const writeback_engine *engine)
+{
+    if (engine->failures > 0)
+        return engine->last_attempt_ns + backoff_ns(engine->failures);
+    if (atomic_load(&engine->active_bytes) >= engine->budget / 2)
+        return 0;
+    return atomic_load(&engine->gathering_since_ns) + engine->interval_ns;
+}
+
 /* Waits until there is something to do; state_lock is held. */
 static void wait_for_work(writeback_engine *engine)
 {
-    uint64_t due = 0;
-
     while (!engine->is_requested && !engine->is_stopping) {
         if (!is_dirty(engine)) {
-            due = 0;
             pthread_cond_wait(&engine->wake, &engine->state_lock);
             continue;
         }
-        if (engine->failures == 0 &&
-            atomic_load(&engine->active_bytes) >= engine->budget / 2)
-            return;
-        if (due == 0)
-            due = stem_wb_now() + (engine->failures > 0 ? backoff_ns(engine->failures)
-                                                        : engine->interval_ns);
+        const uint64_t due = due_at(engine);
         const struct timespec until = to_timespec(due);
         if (stem_wb_now() >= due)
             return;
@@ -299,6 +224,7 @@ static void *run(void *argument)
         int code = attempt(engine);
         pthread_mutex_lock(&engine->state_lock);
         engine->finished = number;
+        engine->last_attempt_ns = stem_wb_now();
         if (code != STEM_OK)
             engine->failed = number;
         pthread_cond_broadcast(&engine->changed);
@@ -406,20 +332,35 @@ static int wait_for_room(writeback_engine *engine, size_t bytes)
     return STEM_OK;
 }
 
-/* Lets writers through, all together, at the speed of the last round when half of what is left
- * is full, and at half of that when nearly all is. */
+/* How long to hold up a writer of so many bytes when of the half that is not for a round `over`
+ * bytes are taken: next to nothing first, and twice as long with every fourteenth part, so that
+ * whatever the engine below can take is where it settles; at the end 0.7 us a byte, at which
+ * what is left lasts for seconds. */
+static uint64_t delay_of(const writeback_engine *engine, size_t bytes, size_t over)
+{
+    enum { DOUBLINGS = 14, FINE = 256, BYTES_A_NS = 24 };
+    const uint64_t position =
+        (uint64_t)over * DOUBLINGS * FINE / (engine->budget - engine->budget / 2);
+    const uint64_t factor = (FINE + position % FINE) << position / FINE;
+
+    return bytes * factor / (FINE * BYTES_A_NS);
+}
+
+/* Lets writers through, all together, one after the other's delay. Waits that are too short to
+ * sleep for add up, and none is much longer than the disk would take for the writer. */
 static void slow_down(writeback_engine *engine, size_t bytes, size_t over)
 {
-    enum { WORTH_WAITING_NS = 100000, MOST_NS = 20000000 };
-    const uint64_t now = stem_wb_now(), quarter = engine->budget / 4;
-    const uint64_t full = engine->ns_per_kib * bytes / 1024;
+    enum { WORTH_WAITING_NS = 100000, MOST_NS = 500000, MOST_NS_A_BYTE = 20 };
+    const uint64_t now = stem_wb_now();
+    const uint64_t most = now + MOST_NS + (uint64_t)bytes * MOST_NS_A_BYTE;
     uint64_t turn = engine->next_free_ns > now ? engine->next_free_ns : now;
 
-    engine->next_free_ns = turn + full * 2 * over / (quarter > 0 ? quarter : 1);
+    turn += delay_of(engine, bytes, over);
+    if (turn > most)
+        turn = most;
+    engine->next_free_ns = turn;
     if (turn - now < WORTH_WAITING_NS)
         return;
-    if (turn - now > MOST_NS)
-        engine->next_free_ns = turn = now + MOST_NS;
     const struct timespec until = to_timespec(turn);
     pthread_mutex_unlock(&engine->state_lock);
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
@@ -429,7 +370,7 @@ static void slow_down(writeback_engine *engine, size_t bytes, size_t over)
 
 int stem_wb_pace(writeback_engine *engine, size_t bytes)
 {
-    const size_t soft = engine->budget - engine->budget / 4;
+    const size_t soft = engine->budget / 2;
     const size_t wanted = wb_dirty_bytes(engine) + bytes;
     int code = STEM_OK;
 

@@ -8,60 +8,9 @@
 
 #include "../error.h"
 
-/* ---- Memory ----------------------------------------------------------------------- */
-
-struct wb_chunk {
-    wb_chunk *older;
-    max_align_t bytes[];
-};
-
-enum { CHUNK_LEAST = 1 << 10, CHUNK_MOST = 64 << 10, ALIGNMENT = 8 };
-
-/* `size` bytes, or NULL. Chunks grow with the arena, so that what is left over in the newest
- * one stays a small part. */
-static void *arena_take(wb_arena *arena, size_t size)
-{
-    size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (size > arena->left) {
-        size_t wanted = arena->total / 4;
-
-        if (wanted > CHUNK_MOST)
-            wanted = CHUNK_MOST;
-        if (wanted < CHUNK_LEAST)
-            wanted = CHUNK_LEAST;
-        const bool is_own = size > wanted / 2;
-        const size_t room = is_own ? size : wanted;
-        wb_chunk *chunk = malloc(sizeof *chunk + room);
-
-        if (!chunk)
-            return NULL;
-        arena->total += sizeof *chunk + room;
-        chunk->older = arena->chunks;
-        arena->chunks = chunk;
-        if (is_own)
-            return chunk->bytes;
-        arena->next = (char *)chunk->bytes;
-        arena->left = room;
-    }
-    void *taken = arena->next;
-    arena->next += size;
-    arena->left -= size;
-    return taken;
-}
-
-static void arena_free(wb_arena *arena)
-{
-    while (arena->chunks) {
-        wb_chunk *older = arena->chunks->older;
-
-        free(arena->chunks);
-        arena->chunks = older;
-    }
-}
-
 /* ---- Tables ----------------------------------------------------------------------- */
 
-wb_table *stem_wb_table_new(unsigned buckets)
+wb_table *stem_wb_table_new(wb_pool *pool, const wb_extent *expected)
 {
     wb_table *table = calloc(1, sizeof *table);
 
@@ -71,7 +20,10 @@ wb_table *stem_wb_table_new(unsigned buckets)
     }
     atomic_init(&table->users, 1);
     pthread_mutex_init(&table->index_lock, NULL);
-    table->expected_buckets = buckets;
+    table->expected_buckets = expected->buckets;
+    table->index_arena.pool = pool;
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        table->shards[i].arena.pool = pool;
     table->random = UINT64_C(0x9E3779B97F4A7C15);
     return table;
 }
@@ -84,29 +36,30 @@ size_t stem_wb_table_release(wb_table *table)
         return 0;
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
         HASH_CLEAR(hh, table->shards[i].entries);
-        arena_free(&table->shards[i].arena);
+        stem_wb_arena_free(&table->shards[i].arena);
     }
-    arena_free(&table->index_arena);
+    stem_wb_arena_free(&table->index_arena);
     pthread_mutex_destroy(&table->index_lock);
     free(table);
     return bytes;
 }
 
-unsigned stem_wb_table_buckets(const wb_table *table)
+wb_extent stem_wb_table_extent(const wb_table *table)
 {
-    unsigned most = 0;
+    wb_extent extent = {0};
 
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
         const wb_entry *entries = table->shards[i].entries;
 
-        if (entries && entries->hh.tbl->num_buckets > most)
-            most = entries->hh.tbl->num_buckets;
+        if (entries && entries->hh.tbl->num_buckets > extent.buckets)
+            extent.buckets = entries->hh.tbl->num_buckets;
+        extent.chunks += table->shards[i].arena.n_pooled;
     }
-    return most;
+    return extent;
 }
 
 /* A node of the order, and what a round needs to write an entry below. */
-enum { ENTRY_OVERHEAD = 24 + 16 + sizeof(stem_write) };
+enum { ENTRY_OVERHEAD = 24 + sizeof(stem_write) };
 
 static void add_bytes(wb_table *table, size_t bytes)
 {
@@ -119,7 +72,7 @@ static void *take(wb_table *table, size_t shard, size_t size)
 {
     wb_arena *arena = &table->shards[shard].arena;
     const size_t before = arena->total;
-    void *taken = arena_take(arena, size);
+    void *taken = stem_wb_arena_take(arena, size);
 
     add_bytes(table, arena->total - before);
     return taken;
@@ -179,11 +132,13 @@ wb_entry *stem_wb_table_add(wb_table *table, stem_slice key, uint64_t hash)
 
 wb_version *stem_wb_table_version(wb_table *table, uint64_t hash, size_t len)
 {
-    const size_t size = (sizeof(wb_version) + len + ALIGNMENT) & ~(size_t)(ALIGNMENT - 1);
+    enum { ALIGNMENT = _Alignof(wb_version) };
+    const size_t needed = offsetof(wb_version, bytes) + len + 1;
+    const size_t size = (needed + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     wb_version *version = take(table, wb_shard_of(hash), size);
 
     if (version)
-        *version = (wb_version){.room = size - sizeof *version - 1};
+        version->room = (uint32_t)(size - offsetof(wb_version, bytes) - 1);
     return version;
 }
 
@@ -258,8 +213,8 @@ static bool index_entry(wb_table *table, wb_entry *entry)
 {
     wb_node *before[WRITEBACK_INDEX_LEVELS];
     const size_t levels = random_levels(table);
-    wb_node *node =
-        arena_take(&table->index_arena, sizeof *node + levels * sizeof node->next[0]);
+    wb_node *node = stem_wb_arena_take(&table->index_arena,
+                                       sizeof *node + levels * sizeof node->next[0]);
 
     if (!node)
         return false;

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "../engine.h"
+#include "writeback_arena.h"
 
 /* Running out of memory is reported, not fatal. */
 #define HASH_NONFATAL_OOM 1
@@ -19,13 +20,13 @@
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 6U
 
-enum { WRITEBACK_SHARDS = 32, WRITEBACK_INDEX_LEVELS = 12 };
+enum { WRITEBACK_SHARDS = 32, WRITEBACK_INDEX_LEVELS = 12, WRITEBACK_HOT = 2 };
 
 /* The value, or the absence, that a commit gave a key. A NUL lies behind the bytes. */
 typedef struct wb_version {
     uint64_t number; /* of the commit */
     struct wb_version *older;
-    size_t len, room;
+    uint32_t len, room; /* bytes that there are, and that could be */
     bool is_delete;
     char bytes[];
 } wb_version;
@@ -35,9 +36,9 @@ typedef struct wb_version {
 typedef struct wb_entry {
     UT_hash_handle hh;
     wb_version *newest;
-    struct wb_entry *next_unindexed;
+    struct wb_entry *next_unindexed, *next_hot;
     unsigned char shard;
-    unsigned char reads; /* counted up to 2 */
+    unsigned char reads; /* counted up to WRITEBACK_HOT */
     char key[];
 } wb_entry;
 
@@ -45,14 +46,6 @@ static inline stem_slice wb_entry_key(const wb_entry *entry)
 {
     return (stem_slice){entry->key, entry->hh.keylen};
 }
-
-/* Memory that is only ever freed together. */
-typedef struct wb_chunk wb_chunk;
-typedef struct wb_arena {
-    wb_chunk *chunks;
-    char *next;
-    size_t left, total; /* in the newest chunk; in all of them */
-} wb_arena;
 
 /* A node of a skip list; what it points to is published in order. */
 typedef struct wb_node {
@@ -69,6 +62,7 @@ typedef struct wb_table {
     struct {
         wb_entry *entries; /* the head of a uthash table */
         wb_entry *unindexed;
+        wb_entry *hot; /* entries read so often that their values are worth keeping */
         wb_arena arena;
     } shards[WRITEBACK_SHARDS]; /* each under the lock of its shard */
 
@@ -79,16 +73,32 @@ typedef struct wb_table {
     _Atomic(wb_node *) first[WRITEBACK_INDEX_LEVELS];
 } wb_table;
 
-/* `buckets` is what a table before it has come to, in each shard, or 0. */
-wb_table *stem_wb_table_new(unsigned buckets);
-/* The most that a shard has come to; no lock is needed where the table does not change. */
-unsigned stem_wb_table_buckets(const wb_table *table);
+/* What a table has come to, which the next one will probably, too. */
+typedef struct wb_extent {
+    unsigned buckets; /* of the largest shard */
+    size_t chunks;    /* that the pool can take */
+} wb_extent;
+
+/* The pool is borrowed; `expected` may be zero. */
+wb_table *stem_wb_table_new(wb_pool *pool, const wb_extent *expected);
+/* No lock is needed where the table does not change. */
+wb_extent stem_wb_table_extent(const wb_table *table);
 /* One user less; the last frees it. Returns the bytes that this gave back. */
 size_t stem_wb_table_release(wb_table *table);
 
 static inline size_t wb_shard_of(uint64_t hash)
 {
     return (size_t)(hash >> 59);
+}
+
+/* Fetches where the entry of a key will be looked for; nobody adds to the table meanwhile. */
+static inline void wb_table_prefetch(const wb_table *table, uint64_t hash)
+{
+    const wb_entry *entries = table->shards[wb_shard_of(hash)].entries;
+
+    if (entries)
+        __builtin_prefetch(&entries->hh.tbl->buckets[(unsigned)hash &
+                                                     (entries->hh.tbl->num_buckets - 1)]);
 }
 
 /* The entry of a key, or NULL; the shard's lock is held. */
@@ -106,6 +116,18 @@ static inline wb_entry *wb_table_find(const wb_table *table, stem_slice key,
 wb_entry *stem_wb_table_add(wb_table *table, stem_slice key, uint64_t hash);
 /* A version with room for so many bytes in the shard of that hash, or NULL. */
 wb_version *stem_wb_table_version(wb_table *table, uint64_t hash, size_t len);
+
+/* Notes that the entry was read; the shard's lock is held. */
+static inline void wb_table_heat(wb_table *table, wb_entry *entry, unsigned char reads)
+{
+    if (entry->reads >= WRITEBACK_HOT)
+        return;
+    entry->reads = (unsigned char)(entry->reads + reads);
+    if (entry->reads < WRITEBACK_HOT)
+        return;
+    entry->next_hot = table->shards[entry->shard].hot;
+    table->shards[entry->shard].hot = entry;
+}
 
 /* The version that is visible at a commit, or NULL; the shard's lock is held. */
 static inline wb_version *wb_visible(const wb_entry *entry, uint64_t number)

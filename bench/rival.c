@@ -28,11 +28,14 @@ static void check(int code, const char *operation)
 
 static void open_files(rival *opened, size_t writeback_bytes)
 {
+    stem_options options = {0};
+
+    if (opened->settings == RIVAL_AS_RAW)
+        options = raw_defaults;
+    options.no_verify = opened->settings != RIVAL_OWN_DEFAULTS;
+    options.writeback_bytes = writeback_bytes;
     if (opened->which == RIVAL_STEM)
-        check(stem_open(&opened->stem, opened->path,
-                        STEM_OPTIONS(.writeback_bytes = writeback_bytes,
-                                     .no_verify = !opened->is_verified)),
-              "open");
+        check(stem_open(&opened->stem, opened->path, &options), "open");
     else
         plain_open(&opened->raw, opened->path, &raw_defaults);
 }
@@ -51,10 +54,10 @@ void rival_open(rival *opened, int which, const char *dir, size_t writeback_byte
     open_files(opened, writeback_bytes);
 }
 
-void rival_reopen(rival *opened, size_t writeback_bytes, bool is_verified)
+void rival_reopen(rival *opened, size_t writeback_bytes, enum rival_settings settings)
 {
     close_files(opened);
-    opened->is_verified = is_verified;
+    opened->settings = settings;
     open_files(opened, writeback_bytes);
 }
 

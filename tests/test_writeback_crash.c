@@ -174,7 +174,7 @@ static void nap_us(long us)
 
 START_TEST(what_a_killed_writer_leaves_is_the_state_after_some_commit)
 {
-    const unsigned long runs = number_from("STEM_TEST_RUNS", 60);
+    const unsigned long runs = number_from("STEM_TEST_RUNS", 500);
     ledger *book = mmap(NULL, sizeof *book, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 

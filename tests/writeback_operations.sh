@@ -5,8 +5,8 @@ set -eu
 
 failures=0
 for options in "1048576 1" "67108864 50"; do
-    for suite in atomic batch batch_expect clear counters linearizable many \
-        operations_model pop update whole; do
+    for suite in ${STEM_TEST_SUITES:-atomic batch batch_expect clear counters linearizable \
+        many operations_model pop update whole}; do
         if ! STEM_TEST_WRITEBACK_BYTES=${options% *} STEM_TEST_WRITEBACK_MS=${options#* } \
             STEM_TEST_RUNS=${STEM_TEST_RUNS:-1000} "$STEM_BUILD/tests/test_$suite"; then
             echo "test_$suite with write-back of $options failed"

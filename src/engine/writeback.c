@@ -100,9 +100,9 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
 
 static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)
 {
+    enum { ADMITTED_BYTES = 256 };
     const uint64_t hash = stem_wb_hash(engine, key);
     wb_shard *shard = &engine->shards[wb_shard_of(hash)];
-    bool was_missed = false;
     uint32_t stamp = 0;
 
     wb_prefetch_missed(engine, hash);
@@ -110,15 +110,15 @@ static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read
     int code = read_memory(engine, key, hash, read);
     if (code == STEM_NOTFOUND) {
         shard->misses++;
-        was_missed = stem_wb_note_miss(engine, hash, &stamp);
+        stamp = stem_wb_stamp(engine, hash);
     }
     pthread_mutex_unlock(&shard->lock);
     if (code != STEM_NOTFOUND)
         return code;
 
     code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
-    if (code == STEM_OK && read->data && was_missed) {
-        stem_wb_make_room(engine, key.len + read->len);
+    if (code == STEM_OK && read->data && stem_wb_note_miss(engine, hash)) {
+        stem_wb_make_room(engine, key.len + read->len + ADMITTED_BYTES);
         pthread_mutex_lock(&shard->lock);
         stem_wb_admit(engine, key, hash, (stem_slice){read->data, read->len}, stamp);
         pthread_mutex_unlock(&shard->lock);

@@ -40,20 +40,23 @@ wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t has
     return found;
 }
 
-bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp)
+bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash)
 {
-    wb_shard *shard = shard_of(engine, hash);
-    uint16_t *tags = shard->missed[hash >> 32 & engine->missed_mask].tags;
+    enum { TAG_BITS = 16, SET_BITS = 64 };
+    atomic_uint_least64_t *set = &engine->missed[hash >> 24 & engine->missed_mask];
+    const uint64_t tags = atomic_load_explicit(set, memory_order_relaxed);
     const uint16_t tag = (uint16_t)(hash | 1);
-    size_t i = 0;
 
-    while (i < WRITEBACK_WAYS - 1 && tags[i] != tag)
-        i++;
-    const bool is_second = tags[i] == tag;
-    memmove(tags + 1, tags, i * sizeof *tags);
-    tags[0] = tag;
-    *stamp = *stamp_of(shard, hash);
-    return is_second;
+    for (unsigned shift = 0; shift < SET_BITS; shift += TAG_BITS)
+        if ((uint16_t)(tags >> shift) == tag)
+            return true;
+    atomic_store_explicit(set, tags << TAG_BITS | tag, memory_order_relaxed);
+    return false;
+}
+
+uint32_t stem_wb_stamp(writeback_engine *engine, uint64_t hash)
+{
+    return *stamp_of(shard_of(engine, hash), hash);
 }
 
 static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
@@ -89,19 +92,23 @@ static void keep(writeback_engine *engine, stem_slice key, uint64_t hash,
     atomic_fetch_add(&engine->cached_bytes, cached_size(made));
 }
 
-/* A value that would drive out many others is not worth it. */
-static bool is_worth_keeping(const writeback_engine *engine, stem_slice value)
+/* A value that would drive out many others is not worth it, nor one when there is no room. */
+static bool is_worth_keeping(const writeback_engine *engine, stem_slice key,
+                             stem_slice value)
 {
-    const size_t room = engine->budget - engine->budget / 4;
+    const size_t dirty = wb_dirty_bytes(engine);
+    const size_t size = sizeof(wb_cached) + key.len + value.len + CACHED_OVERHEAD;
 
-    return value.len <= engine->budget / 16 && wb_dirty_bytes(engine) < room;
+    return value.len <= engine->budget / 16 &&
+           dirty < engine->budget - engine->budget / 4 &&
+           dirty + atomic_load(&engine->cached_bytes) + size <= engine->budget;
 }
 
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
                    stem_slice value, uint32_t stamp)
 {
     if (*stamp_of(shard_of(engine, hash), hash) == stamp &&
-        atomic_load(&engine->is_admitting) && is_worth_keeping(engine, value) &&
+        atomic_load(&engine->is_admitting) && is_worth_keeping(engine, key, value) &&
         !stem_wb_cached(engine, key, hash))
         keep(engine, key, hash, value);
 }
@@ -129,7 +136,7 @@ void stem_wb_keep(writeback_engine *engine, const wb_entry *entry)
     } else if (newest && !newest->is_delete) {
         const stem_slice value = {newest->bytes, newest->len};
 
-        if (is_worth_keeping(engine, value))
+        if (is_worth_keeping(engine, key, value))
             keep(engine, key, hash, value);
     }
 }
@@ -167,29 +174,22 @@ void stem_wb_make_room(writeback_engine *engine, size_t wanted)
 
 int stem_wb_make_cache(writeback_engine *engine)
 {
-    enum { BYTES_A_TAG = 256, SETS_LEAST = 16 };
-    const size_t wanted =
-        engine->budget / (BYTES_A_TAG * WRITEBACK_WAYS * WRITEBACK_SHARDS);
+    enum { BYTES_A_SET = 1024, SETS_LEAST = 256 };
     size_t sets = SETS_LEAST;
 
-    while (sets * 2 <= wanted)
+    while (sets * 2 <= engine->budget / BYTES_A_SET)
         sets *= 2;
     engine->missed_mask = sets - 1;
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
-        engine->shards[i].missed = calloc(sets, sizeof *engine->shards[i].missed);
-        if (!engine->shards[i].missed)
-            return stem_fail(STEM_ENOMEM, "no memory for write-back");
-    }
+    engine->missed = calloc(sets, sizeof *engine->missed);
+    if (!engine->missed)
+        return stem_fail(STEM_ENOMEM, "no memory for write-back");
     return STEM_OK;
 }
 
 void stem_wb_free_cache(writeback_engine *engine)
 {
-    for (size_t i = 0; i < WRITEBACK_SHARDS; i++) {
-        wb_shard *shard = &engine->shards[i];
-
-        while (shard->oldest)
-            drop(engine, shard, shard->oldest);
-        free(shard->missed);
-    }
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        while (engine->shards[i].oldest)
+            drop(engine, &engine->shards[i], engine->shards[i].oldest);
+    free(engine->missed);
 }

@@ -27,17 +27,11 @@ typedef struct wb_cached {
     char bytes[]; /* of the key, then of the value */
 } wb_cached;
 
-/* Tags of keys that were not in memory and whose hashes lead here, the last first. */
-typedef struct wb_missed {
-    uint16_t tags[WRITEBACK_WAYS];
-} wb_missed;
-
 typedef struct wb_shard {
     _Alignas(STEM_CACHE_LINE) pthread_mutex_t lock;
     uint64_t hits, misses;
     wb_cached *cached; /* the head of a uthash table */
     wb_cached *oldest;
-    wb_missed *missed; /* `missed_mask` + 1 of them */
     /* Each counts what made values that a reader may be about to keep old ones. */
     uint32_t stamps[WRITEBACK_STAMPS];
 } wb_shard;
@@ -57,6 +51,9 @@ typedef struct writeback_engine {
     size_t budget;
     uint64_t interval_ns;
     uint64_t seed;
+    /* Sets of four tags, the last first, of keys that were not in memory; the mask is one
+     * less than how many. Tags may get lost between threads, which costs a read. */
+    atomic_uint_least64_t *missed;
     size_t missed_mask;
 
     /* One commit at a time; held while a table is frozen or a moment pinned, too. Nobody waits
@@ -137,14 +134,14 @@ void stem_wb_free_cache(writeback_engine *engine);
 /* Fetches what stem_wb_note_miss will need. */
 static inline void wb_prefetch_missed(const writeback_engine *engine, uint64_t hash)
 {
-    __builtin_prefetch(
-        &engine->shards[wb_shard_of(hash)].missed[hash >> 32 & engine->missed_mask], 1);
+    __builtin_prefetch(&engine->missed[hash >> 24 & engine->missed_mask], 1);
 }
+/* Whether the key was missed lately, which this miss is noted as. */
+bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash);
 /* In the next the shard's lock is held. */
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash);
-/* Whether the key was missed lately, which this miss is noted as; and the stamp to admit it
- * with. */
-bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash, uint32_t *stamp);
+/* What a key that is about to be read below is admitted with. */
+uint32_t stem_wb_stamp(writeback_engine *engine, uint64_t hash);
 /* Keeps what was read below, unless the stamp is old. */
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
                    stem_slice value, uint32_t stamp);

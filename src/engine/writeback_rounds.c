@@ -65,10 +65,11 @@ static int write_below(writeback_engine *engine, const wb_table *table)
  * reads waits for a few of them at most. */
 static void keep_hot(writeback_engine *engine, wb_table *table)
 {
-    enum { AT_ONCE = 16 };
+    enum { AT_ONCE = 16, PART_AT_ONCE = 64 };
 
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
         for (bool is_done = false; !is_done;) {
+            stem_wb_make_room(engine, engine->budget / PART_AT_ONCE);
             pthread_mutex_lock(engine->locks[i]);
             wb_entry *each = table->shards[i].hot;
             for (int n = 0; n < AT_ONCE && each; n++, each = each->next_hot)

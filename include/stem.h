@@ -709,10 +709,11 @@ STEM_API int stem_sync(stem_db *db);
  * stem_sync or a commit with sync that was answered with STEM_OK. After a crash of the
  * machine the same holds up to the last stem_sync or commit with sync, and no order beyond.
  *
- * The memory holds keys, values and what it takes to find them (about 200 bytes a key), of
- * commits and of values that were read twice. When it gets short, commits are slowed down
- * to the speed of the disk by waits that grow. A commit that is larger than all of it waits
- * until all is written and goes straight to the disk.
+ * The memory holds keys, values and what it takes to find them (about 220 bytes a key), of
+ * commits and of values that were read twice. From half of it on, commits are slowed down
+ * to the speed of the disk by waits that grow, of half a millisecond at most for small ones.
+ * A commit that is larger than all of it waits until all is written and goes straight to the
+ * disk. While it is written, a round takes as much as its keys and values once more.
  *
  * When the disk fails nothing is dropped: what was answered with STEM_OK stays in memory,
  * can be read, and is tried again and again. stem_flush, stem_sync and commits with sync

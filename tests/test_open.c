@@ -332,7 +332,7 @@ START_TEST(bad_locations_and_options_are_told)
         {.bloom_bits = 65},        {.bloom_bits = -1},
         {.max_open_files = 10},    {.cache_bytes = 1},
         {.write_buffer_bytes = 1}, {.block_bytes = 10},
-        {.reserved[9] = 1},       {.block_bytes = 1 << 30},
+        {.reserved[9] = 1},        {.block_bytes = 1 << 30},
         {.max_open_files = 50001}, {.no_bloom = true, .bloom_bits = 8},
     };
     stem_db *db;

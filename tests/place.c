@@ -16,10 +16,10 @@ stem_db *new_database(void)
 {
     stem_db *db;
 
-    location = path_in(temp_dir(), "db");
+    location = getenv(IN_MEMORY) ? NULL : path_in(temp_dir(), "db");
     const stem_options options = {.writeback_bytes = number_from(WRITEBACK_BYTES, 0),
                                   .writeback_ms = number_from(WRITEBACK_MS, 0)};
-    assert_ok(stem_open(&db, location, &options));
+    assert_ok(stem_open(&db, location ? location : "mem:", &options));
     return db;
 }
 

@@ -11,9 +11,12 @@
 #define WRITEBACK_BYTES "STEM_TEST_WRITEBACK_BYTES"
 #define WRITEBACK_MS "STEM_TEST_WRITEBACK_MS"
 
-/* A new database in a directory of its own. */
+/* Another that has them in memory, "mem:". */
+#define IN_MEMORY "STEM_TEST_IN_MEMORY"
+
+/* A new database in a directory of its own, or in memory. */
 stem_db *new_database(void);
-/* Where the last one lies. */
+/* Where the last one lies, or NULL when in memory. */
 const char *last_location(void);
 
 /* Everything below the handle, in order: "a=1 b/c=2.5f d=text e=<array>". Integers are bare,

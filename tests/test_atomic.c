@@ -495,6 +495,8 @@ START_TEST(a_synced_handle_syncs_what_each_of_them_writes)
 {
     stem_db *durable;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     assert_ok(stem_open(&durable, last_location(), STEM_OPTIONS(.sync = true)));
     for (int i = 0; i < N_CALLS - 1; i++) {
         const char *key = i == 0 || i == 2 ? "absent" : "key";

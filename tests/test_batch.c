@@ -257,6 +257,8 @@ START_TEST(a_handle_opened_apart_on_the_same_database_is_taken)
 {
     stem_db *again;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     assert_ok(stem_open(&again, last_location(), NULL));
     assert_ok(stem_batch_put(batch, again, "a", 1));
     assert_ok(stem_batch_commit(batch, false));
@@ -402,6 +404,8 @@ START_TEST(a_commit_is_synced_when_asked_for)
 {
     stem_db *durable, *below;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     assert_ok(stem_open(&durable, last_location(), STEM_OPTIONS(.sync = true)));
     below = stem_sub(durable, "left");
 

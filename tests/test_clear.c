@@ -88,6 +88,8 @@ END_TEST
 
 START_TEST(a_cleared_database_is_still_one)
 {
+    if (!last_location())
+        return; /* a database in memory is opened once */
     fill();
     assert_ok(stem_clear(root, NULL));
     assert_contents(root, "");
@@ -154,6 +156,8 @@ START_TEST(a_synced_handle_syncs_it)
 {
     stem_db *durable;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     fill();
     assert_ok(stem_open(&durable, last_location(), STEM_OPTIONS(.sync = true)));
     unsigned before = files_synced();

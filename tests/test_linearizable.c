@@ -340,7 +340,7 @@ START_TEST(every_recorded_history_is_explained_by_some_order)
     unsigned long n_concurrent = 0;
 
     /* Small enough that compactions run meanwhile. */
-    assert_ok(stem_open(&root, path_in(temp_dir(), "db"),
+    assert_ok(stem_open(&root, getenv(IN_MEMORY) ? "mem:" : path_in(temp_dir(), "db"),
                         STEM_OPTIONS(.write_buffer_bytes = 64 << 10,
                                      .writeback_bytes = number_from(WRITEBACK_BYTES, 0),
                                      .writeback_ms = number_from(WRITEBACK_MS, 0))));

@@ -269,6 +269,8 @@ START_TEST(a_synced_handle_syncs_them)
     const stem_value values[] = {stem_int(1), stem_int(2)};
     stem_db *durable;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     assert_ok(stem_open(&durable, last_location(), STEM_OPTIONS(.sync = true)));
     unsigned before = files_synced();
     assert_ok(stem_put_many(durable, keys, values, 2));

@@ -218,6 +218,8 @@ START_TEST(a_synced_handle_syncs_what_is_taken)
 {
     stem_db *durable;
 
+    if (!last_location())
+        return; /* a database in memory is opened once */
     put_letters("ab");
     assert_ok(stem_open(&durable, last_location(), STEM_OPTIONS(.sync = true)));
     unsigned before = files_synced();

@@ -712,7 +712,7 @@ STEM_API int stem_sync(stem_db *db);
  * The memory holds keys, values and what it takes to find them (about 220 bytes a key), of
  * commits and of values that were read twice. From half of it on, commits are slowed down
  * to the speed of the disk by waits that grow, of half a millisecond at most for small ones.
- * A commit that is larger than all of it waits until all is written and goes straight to the
+ * A commit that is larger than half of it waits until all is written and goes straight to the
  * disk. While it is written, a round takes as much as its keys and values once more.
  *
  * When the disk fails nothing is dropped: what was answered with STEM_OK stays in memory,

@@ -142,13 +142,31 @@ int stem_open(stem_db **db, const char *location, const stem_options *options)
     return code;
 }
 
+/* Whether closing the handle closes an engine that cannot be closed now: a snapshot finds that
+ * out before it is given up. */
+static int check_close(const stem_db *db)
+{
+    stem_engine *engine = db->engine;
+    const bool is_last = atomic_load(&engine->users) == 1;
+
+    return is_last && engine->ops->flush && !stem_engine_is_inherited(engine)
+               ? engine->ops->flush(engine)
+               : STEM_OK;
+}
+
 static int close_handle(stem_db *db, int (*release)(stem_engine *))
 {
+    int code = STEM_OK;
+
     if (!db)
         return STEM_OK;
+    if (db->frozen && release == stem_engine_release)
+        code = check_close(db);
+    if (code != STEM_OK)
+        return stem_fail_at(code, "close", NULL);
     stem_frozen_release(db->frozen, db->engine);
     db->frozen = NULL;
-    int code = release(db->engine);
+    code = release(db->engine);
     if (code != STEM_OK)
         return stem_fail_at(code, "close", NULL);
     free(db);

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +160,7 @@ START_TEST(what_is_in_memory_stays_within_the_budget)
 }
 END_TEST
 
-START_TEST(a_commit_larger_than_the_budget_goes_straight_through)
+START_TEST(a_commit_larger_than_the_memory_goes_straight_through)
 {
     const char *path = path_in(temp_dir(), "db");
     stem_db *db = open_at(path, BUDGET, NEVER_MS);
@@ -186,6 +187,66 @@ START_TEST(a_commit_larger_than_the_budget_goes_straight_through)
     assert_ok(stem_close(db));
     db = open_lazy(path);
     assert_contents(db, "before=2 large=3");
+    assert_ok(stem_close(db));
+}
+END_TEST
+
+/* Writes until it is told to stop. */
+typedef struct writer {
+    stem_db *db;
+    atomic_bool is_done;
+} writer;
+
+static void *write_on(void *argument)
+{
+    writer *mine = argument;
+    char key[16];
+
+    for (int i = 0; !atomic_load(&mine->is_done); i++) {
+        snprintf(key, sizeof key, "%d", i % 50000);
+        assert_ok(stem_put(mine->db, key, i));
+    }
+    return NULL;
+}
+
+START_TEST(large_commits_get_through_while_others_write_all_the_time)
+{
+    writer other = {.db = open_at(path_in(temp_dir(), "db"), 2 * BUDGET, 1)};
+    char *large = calloc(1, 3 * BUDGET);
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_on, &other), 0);
+    for (size_t bytes = BUDGET / 4; bytes <= 3 * BUDGET; bytes += BUDGET / 4)
+        assert_ok(stem_put_value(other.db, "large", stem_bin(large, bytes)));
+    atomic_store(&other.is_done, true);
+    pthread_join(thread, NULL);
+    free(large);
+    assert_ok(stem_close(other.db));
+}
+END_TEST
+
+START_TEST(a_large_value_does_not_drive_out_the_others)
+{
+    stem_db *db = open_at(path_in(temp_dir(), "db"), BUDGET, NEVER_MS);
+    char *large = calloc(1, BUDGET / 4), key[16];
+    stem_value value = {0};
+
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        assert_ok(stem_put(db, key, i));
+        assert_int(db, key, i);
+        assert_int(db, key, i);
+    }
+    assert_ok(stem_put_value(db, "large", stem_bin(large, BUDGET / 4)));
+    assert_ok(stem_flush(db));
+    const uint64_t cached = stats_of(db).cached_bytes;
+    ck_assert_uint_gt(cached, 0);
+    for (int i = 0; i < 4; i++) {
+        assert_ok(stem_get(db, "large", &value));
+        stem_value_free(&value);
+    }
+    ck_assert_uint_eq(stats_of(db).cached_bytes, cached);
+    free(large);
     assert_ok(stem_close(db));
 }
 END_TEST
@@ -393,6 +454,38 @@ START_TEST(a_close_that_discards_loses_what_was_not_flushed_and_no_more)
 }
 END_TEST
 
+START_TEST(a_snapshot_that_cannot_be_closed_stays_one)
+{
+    stem_db *db = open_lazy(path_in(temp_dir(), "db"));
+
+    assert_ok(stem_put(db, "a", 1));
+    stem_db *frozen = stem_snapshot(db);
+    assert_ok(stem_put(db, "a", 2));
+    assert_ok(stem_close(db));
+    break_disk(true);
+    assert_failure(stem_close(frozen), STEM_EIO);
+    assert_contents(frozen, "a=1");
+    break_disk(false);
+    assert_ok(stem_close(frozen));
+}
+END_TEST
+
+START_TEST(a_memory_database_that_cannot_be_closed_by_an_iterator_goes)
+{
+    stem_db *db;
+
+    assert_ok(stem_open(&db, "mem:", STEM_OPTIONS(.writeback_bytes = BUDGET)));
+    assert_ok(stem_put(db, "a", 1));
+    stem_iter *iter = stem_iter_open(db, NULL);
+    assert_ok(stem_put(db, "a", 2));
+    assert_ok(stem_close(db));
+    break_disk(true);
+    ck_assert(stem_iter_next(iter));
+    assert_ok(stem_iter_close(iter));
+    break_disk(false);
+}
+END_TEST
+
 START_TEST(an_engine_that_an_iterator_cannot_close_goes_to_the_next_open)
 {
     const char *path = path_in(temp_dir(), "db");
@@ -485,13 +578,17 @@ int main(void)
     tcase_add_test(rounds, many_writes_of_one_key_reach_the_disk_once);
     tcase_add_test(rounds, a_synced_commit_takes_everything_before_it_to_the_disk);
     tcase_add_test(budget, what_is_in_memory_stays_within_the_budget);
-    tcase_add_test(budget, a_commit_larger_than_the_budget_goes_straight_through);
+    tcase_add_test(budget, a_commit_larger_than_the_memory_goes_straight_through);
+    tcase_add_test(budget, large_commits_get_through_while_others_write_all_the_time);
+    tcase_add_test(budget, a_large_value_does_not_drive_out_the_others);
     tcase_add_test(budget, a_value_is_kept_when_it_is_missed_a_second_time);
     tcase_add_test(others, a_snapshot_stays_whatever_is_written_and_flushed);
     tcase_add_test(others, options_that_cannot_be_are_refused);
     tcase_add_test(failing, nothing_accepted_is_dropped_while_the_disk_fails);
     tcase_add_test(failing, what_failed_is_written_by_itself_once_the_disk_works);
     tcase_add_test(failing, a_close_that_discards_loses_what_was_not_flushed_and_no_more);
+    tcase_add_test(failing, a_snapshot_that_cannot_be_closed_stays_one);
+    tcase_add_test(failing, a_memory_database_that_cannot_be_closed_by_an_iterator_goes);
     tcase_add_test(failing,
                    an_engine_that_an_iterator_cannot_close_goes_to_the_next_open);
     tcase_add_test(at_once, a_hundred_threads_share_a_memory_that_is_too_small);

@@ -419,11 +419,14 @@ void stem_engine_orphan(stem_engine *engine)
     entry *mine = registry;
     while (mine->engine != engine)
         mine = mine->next;
-    if (atomic_fetch_sub(&engine->users, 1) == 1) {
+    const bool is_nameless = mine->is_private; /* nobody could ask for it again */
+    if (!is_nameless && atomic_fetch_sub(&engine->users, 1) == 1) {
         atomic_store(&engine->users, 1);
         mine->is_orphaned = true;
     }
     pthread_mutex_unlock(&registry_lock);
+    if (is_nameless)
+        release(engine, true);
 }
 
 int stem_engine_release(stem_engine *engine)

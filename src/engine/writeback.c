@@ -117,7 +117,8 @@ static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read
         return code;
 
     code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
-    if (code == STEM_OK && read->data && stem_wb_note_miss(engine, hash)) {
+    if (code == STEM_OK && read->data && stem_wb_note_miss(engine, hash) &&
+        stem_wb_is_keepable(engine, read->len)) {
         stem_wb_make_room(engine, key.len + read->len + ADMITTED_BYTES);
         pthread_mutex_lock(&shard->lock);
         stem_wb_admit(engine, key, hash, (stem_slice){read->data, read->len}, stamp);

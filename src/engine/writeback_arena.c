@@ -20,7 +20,8 @@ void stem_wb_pool_init(wb_pool *pool)
 {
     pthread_mutex_init(&pool->lock, NULL);
     pool->chunks = NULL;
-    pool->n = pool->most = 0;
+    atomic_init(&pool->n, 0);
+    pool->most = 0;
 }
 
 static void free_chunks(wb_chunk *chunks)
@@ -37,6 +38,12 @@ void stem_wb_pool_free(wb_pool *pool)
 {
     free_chunks(pool->chunks);
     pthread_mutex_destroy(&pool->lock);
+}
+
+size_t stem_wb_pool_bytes(const wb_pool *pool)
+{
+    return atomic_load_explicit(&pool->n, memory_order_relaxed) *
+           (sizeof(wb_chunk) + CHUNK_MOST);
 }
 
 void stem_wb_pool_limit(wb_pool *pool, size_t most)

@@ -7,6 +7,7 @@
 #define STEM_ENGINE_WRITEBACK_ARENA_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 typedef struct wb_chunk wb_chunk;
@@ -15,11 +16,14 @@ typedef struct wb_chunk wb_chunk;
 typedef struct wb_pool {
     pthread_mutex_t lock;
     wb_chunk *chunks;
-    size_t n, most;
+    atomic_size_t n; /* changed under the lock */
+    size_t most;
 } wb_pool;
 
 void stem_wb_pool_init(wb_pool *pool);
 void stem_wb_pool_free(wb_pool *pool);
+/* The memory of what is in it. */
+size_t stem_wb_pool_bytes(const wb_pool *pool);
 /* Keeps no more than that from now on. */
 void stem_wb_pool_limit(wb_pool *pool, size_t most);
 

@@ -92,16 +92,27 @@ static void keep(writeback_engine *engine, stem_slice key, uint64_t hash,
     atomic_fetch_add(&engine->cached_bytes, cached_size(made));
 }
 
-/* A value that would drive out many others is not worth it, nor one when there is no room. */
+/* What is in memory, with what is kept to be used again. */
+static size_t used_bytes(const writeback_engine *engine)
+{
+    return wb_dirty_bytes(engine) + atomic_load(&engine->cached_bytes) +
+           stem_wb_pool_bytes(&engine->pool);
+}
+
+/* Not one that would drive out many others. */
+bool stem_wb_is_keepable(const writeback_engine *engine, size_t len)
+{
+    return len <= engine->budget / 16 &&
+           wb_dirty_bytes(engine) < engine->budget - engine->budget / 4;
+}
+
 static bool is_worth_keeping(const writeback_engine *engine, stem_slice key,
                              stem_slice value)
 {
-    const size_t dirty = wb_dirty_bytes(engine);
     const size_t size = sizeof(wb_cached) + key.len + value.len + CACHED_OVERHEAD;
 
-    return value.len <= engine->budget / 16 &&
-           dirty < engine->budget - engine->budget / 4 &&
-           dirty + atomic_load(&engine->cached_bytes) + size <= engine->budget;
+    return stem_wb_is_keepable(engine, value.len) &&
+           used_bytes(engine) + size <= engine->budget;
 }
 
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
@@ -157,10 +168,8 @@ static void evict_one(writeback_engine *engine, wb_shard *shard)
 
 void stem_wb_make_room(writeback_engine *engine, size_t wanted)
 {
-    size_t cached;
-
-    while ((cached = atomic_load(&engine->cached_bytes)) > 0 &&
-           wb_dirty_bytes(engine) + cached + wanted > engine->budget) {
+    while (atomic_load(&engine->cached_bytes) > 0 &&
+           used_bytes(engine) + wanted > engine->budget) {
         wb_shard *shard =
             &engine
                  ->shards[atomic_fetch_add(&engine->next_evicted, 1) % WRITEBACK_SHARDS];

@@ -179,6 +179,9 @@ static int enter(writeback_engine *engine, const stem_commit *commit, planned *p
         active->last = number;
         atomic_store_explicit(&engine->committed, number, memory_order_release);
     }
+    /* What ran out of memory has left something that a round must be able to give back. */
+    if (code != STEM_OK && active->last == 0 && atomic_load(&active->bytes) > 0)
+        active->last = number - 1;
     stem_wb_unlock(engine, mask);
     atomic_store_explicit(&engine->active_bytes, atomic_load(&active->bytes),
                           memory_order_relaxed);
@@ -312,10 +315,12 @@ static int write_through(writeback_engine *engine, const stem_commit *commit,
     return code;
 }
 
-/* Empties the memory, others going on while most of it is written, and commits below. */
+/* Empties the memory, others going on while most of it is written, and commits below. The
+ * thread, which would take the lock again at once, stays away. */
 static int commit_through(writeback_engine *engine, const stem_commit *commit,
                           size_t *failed)
 {
+    atomic_fetch_add(&engine->n_through, 1);
     pthread_mutex_lock(&engine->round_lock);
     int code = stem_wb_round(engine, false);
     pthread_mutex_lock(&engine->commit_lock);
@@ -326,6 +331,8 @@ static int commit_through(writeback_engine *engine, const stem_commit *commit,
         code = write_through(engine, commit, failed);
     pthread_mutex_unlock(&engine->commit_lock);
     pthread_mutex_unlock(&engine->round_lock);
+    atomic_fetch_sub(&engine->n_through, 1);
+    stem_wb_wake(engine);
     return code;
 }
 
@@ -385,7 +392,7 @@ int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
     int code = check_limits(engine, commit);
     if (code != STEM_OK)
         return code;
-    if (cost > engine->budget)
+    if (cost > engine->budget / 2)
         return commit_through(engine, commit, failed);
     if (commit->sync)
         return commit_synced(engine, commit, cost, failed);

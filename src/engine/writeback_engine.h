@@ -92,6 +92,7 @@ typedef struct writeback_engine {
     pthread_cond_t wake, changed;
     pthread_t thread;
     bool is_requested, is_stopping;
+    atomic_uint n_through;      /* commits on their way straight through */
     uint64_t started, finished; /* attempts at a round */
     uint64_t failed;            /* the last attempt that failed */
     unsigned failures;          /* one after the other, up to now */
@@ -149,6 +150,8 @@ void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
 bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
 /* Keeps what a round has written below of an entry, unless there is something newer. */
 void stem_wb_keep(writeback_engine *engine, const wb_entry *entry);
+/* Whether a value of that size may be kept at all. */
+bool stem_wb_is_keepable(const writeback_engine *engine, size_t len);
 /* Drops values until what is in memory fits the budget with `wanted` bytes more. */
 void stem_wb_make_room(writeback_engine *engine, size_t wanted);
 

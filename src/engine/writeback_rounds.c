@@ -197,8 +197,9 @@ static uint64_t due_at(const writeback_engine *engine)
 /* Waits until there is something to do; state_lock is held. */
 static void wait_for_work(writeback_engine *engine)
 {
-    while (!engine->is_requested && !engine->is_stopping) {
-        if (!is_dirty(engine)) {
+    while (!engine->is_stopping &&
+           (!engine->is_requested || atomic_load(&engine->n_through) > 0)) {
+        if (!is_dirty(engine) || atomic_load(&engine->n_through) > 0) {
             pthread_cond_wait(&engine->wake, &engine->state_lock);
             continue;
         }
@@ -372,16 +373,16 @@ static void slow_down(writeback_engine *engine, size_t bytes, size_t over)
 int stem_wb_pace(writeback_engine *engine, size_t bytes)
 {
     const size_t soft = engine->budget / 2;
-    const size_t wanted = wb_dirty_bytes(engine) + bytes;
+    const size_t dirty = wb_dirty_bytes(engine);
     int code = STEM_OK;
 
-    if (wanted <= soft)
+    if (dirty <= soft)
         return STEM_OK;
     pthread_mutex_lock(&engine->state_lock);
-    if (wanted > engine->budget)
+    if (dirty + bytes > engine->budget)
         code = wait_for_room(engine, bytes);
     else
-        slow_down(engine, bytes, wanted - soft);
+        slow_down(engine, bytes, dirty - soft);
     pthread_mutex_unlock(&engine->state_lock);
     return code;
 }

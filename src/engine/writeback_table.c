@@ -258,7 +258,9 @@ int stem_wb_table_index(wb_table *table, pthread_mutex_t *const locks[WRITEBACK_
 {
     int code = STEM_OK;
 
-    if (atomic_load(&table->n_indexed) == atomic_load(&table->n_entries))
+    /* In this order: what is indexed never runs ahead of what was there. */
+    const size_t n_indexed = atomic_load(&table->n_indexed);
+    if (n_indexed == atomic_load(&table->n_entries))
         return STEM_OK;
     pthread_mutex_lock(&table->index_lock);
     for (size_t i = 0; i < WRITEBACK_SHARDS && code == STEM_OK; i++) {

@@ -2,6 +2,7 @@
  * Killed at a random moment while it writes with write-back: what is there afterwards is
  * exactly the state after some commit, at least the last that was acknowledged by a flush, a
  * sync or a commit with sync. The disk may have been full for a while meanwhile.
+ * STEM_TEST_KILLS says how often.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -174,7 +175,7 @@ static void nap_us(long us)
 
 START_TEST(what_a_killed_writer_leaves_is_the_state_after_some_commit)
 {
-    const unsigned long runs = number_from("STEM_TEST_RUNS", 500);
+    const unsigned long runs = number_from("STEM_TEST_KILLS", 500);
     ledger *book = mmap(NULL, sizeof *book, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 

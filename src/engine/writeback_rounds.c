@@ -352,7 +352,7 @@ static uint64_t delay_of(const writeback_engine *engine, size_t bytes, size_t ov
  * sleep for add up, and none is much longer than the disk would take for the writer. */
 static void slow_down(writeback_engine *engine, size_t bytes, size_t over)
 {
-    enum { WORTH_WAITING_NS = 100000, MOST_NS = 500000, MOST_NS_A_BYTE = 20 };
+    enum { WORTH_WAITING_NS = 30000, MOST_NS = 500000, MOST_NS_A_BYTE = 20 };
     const uint64_t now = stem_wb_now();
     const uint64_t most = now + MOST_NS + (uint64_t)bytes * MOST_NS_A_BYTE;
     uint64_t turn = engine->next_free_ns > now ? engine->next_free_ns : now;

@@ -58,7 +58,7 @@ void stem_wb_unlock(writeback_engine *engine, uint64_t mask)
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-static int copy_out(stem_read *read, const char *bytes, size_t len)
+int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len)
 {
     read->data = malloc(len > 0 ? len : 1);
     if (!read->data)
@@ -87,7 +87,7 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
             wb_table_heat(tables[t], entry, 1);
             return entry->newest->is_delete
                        ? STEM_OK
-                       : copy_out(read, entry->newest->bytes, entry->newest->len);
+                       : stem_wb_copy_out(read, entry->newest->bytes, entry->newest->len);
         }
     }
     wb_cached *cached = stem_wb_cached(engine, key, hash);
@@ -95,7 +95,7 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
         return STEM_NOTFOUND;
     shard->hits++;
     cached->is_referenced = true;
-    return copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
+    return stem_wb_copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
 }
 
 static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)

@@ -16,9 +16,14 @@
 /* uthash's part of an entry, and the allocator's. */
 enum { CACHED_OVERHEAD = 48 };
 
+static size_t size_of(size_t key_len, size_t value_len)
+{
+    return sizeof(wb_cached) + key_len + value_len + CACHED_OVERHEAD;
+}
+
 static size_t cached_size(const wb_cached *cached)
 {
-    return sizeof *cached + cached->hh.keylen + cached->len + CACHED_OVERHEAD;
+    return size_of(cached->hh.keylen, cached->len);
 }
 
 static wb_shard *shard_of(writeback_engine *engine, uint64_t hash)
@@ -109,10 +114,8 @@ bool stem_wb_is_keepable(const writeback_engine *engine, size_t len)
 static bool is_worth_keeping(const writeback_engine *engine, stem_slice key,
                              stem_slice value)
 {
-    const size_t size = sizeof(wb_cached) + key.len + value.len + CACHED_OVERHEAD;
-
     return stem_wb_is_keepable(engine, value.len) &&
-           used_bytes(engine) + size <= engine->budget;
+           used_bytes(engine) + size_of(key.len, value.len) <= engine->budget;
 }
 
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,

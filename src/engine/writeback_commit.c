@@ -200,13 +200,6 @@ static size_t cost_of(const stem_commit *commit)
     return cost;
 }
 
-static bool has_room(const writeback_engine *engine, size_t cost)
-{
-    const size_t dirty = wb_dirty_bytes(engine);
-
-    return dirty == 0 || dirty + cost <= engine->budget;
-}
-
 /* Judges what may have changed, and enters, at one moment; STEM_EGONE when others have taken
  * the room meanwhile. */
 static int commit_locked(writeback_engine *engine, const stem_commit *commit,
@@ -218,7 +211,7 @@ static int commit_locked(writeback_engine *engine, const stem_commit *commit,
     for (size_t i = 0; i < commit->n_writes; i++)
         wb_table_prefetch(atomic_load(&engine->active), plans[i].hash);
     int code = judge_all(engine, commit, judged, failed);
-    if (code == STEM_OK && commit->n_writes > 0 && !has_room(engine, cost))
+    if (code == STEM_OK && commit->n_writes > 0 && !wb_has_room(engine, cost))
         code = STEM_EGONE;
     was_empty = atomic_load(&engine->active)->last == 0;
     if (was_empty)

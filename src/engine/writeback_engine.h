@@ -16,7 +16,7 @@
 #include "gate.h"
 #include "writeback_table.h"
 
-enum { WRITEBACK_KEY_SLOTS = 4096, WRITEBACK_WAYS = 4, WRITEBACK_STAMPS = 128 };
+enum { WRITEBACK_KEY_SLOTS = 4096, WRITEBACK_STAMPS = 128 };
 
 /* A value that is the same below, kept for reading. */
 typedef struct wb_cached {
@@ -115,12 +115,20 @@ static inline size_t wb_dirty_bytes(const writeback_engine *engine)
            atomic_load_explicit(&engine->frozen_bytes, memory_order_relaxed);
 }
 
+/* Whether so many bytes fit beside what is not written yet. */
+static inline bool wb_has_room(const writeback_engine *engine, size_t bytes)
+{
+    return wb_dirty_bytes(engine) + bytes <= engine->budget;
+}
+
 /* writeback.c */
 uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key);
 uint64_t stem_wb_now(void);
 /* Reads keys, for the contract and for judging expectations. */
 int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
                  const stem_slice *keys, size_t n, stem_read *reads);
+/* Gives a reader its own copy of a value. */
+int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len);
 /* Locks and unlocks the shards in the mask. */
 void stem_wb_lock(writeback_engine *engine, uint64_t mask);
 void stem_wb_unlock(writeback_engine *engine, uint64_t mask);

@@ -128,13 +128,7 @@ int stem_wb_read_pinned(writeback_engine *engine, const wb_pin *pin, stem_slice 
     *read = (stem_read){0};
     if (version->is_delete)
         return STEM_OK;
-    read->data = malloc(version->len > 0 ? version->len : 1);
-    if (!read->data)
-        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes",
-                         (size_t)version->len);
-    memcpy(read->data, version->bytes, version->len);
-    read->len = version->len;
-    return STEM_OK;
+    return stem_wb_copy_out(read, version->bytes, version->len);
 }
 
 /* ---- Iterators -------------------------------------------------------------------- */

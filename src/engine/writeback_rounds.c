@@ -273,6 +273,16 @@ static int fail_alike(writeback_engine *engine)
     return engine->cause.code;
 }
 
+/* Waits for news of a round, asking for one where none is under way; state_lock is held. */
+static void wait_for_news(writeback_engine *engine)
+{
+    if (engine->finished == engine->started) {
+        engine->is_requested = true;
+        pthread_cond_signal(&engine->wake);
+    }
+    pthread_cond_wait(&engine->changed, &engine->state_lock);
+}
+
 int stem_wb_flush(stem_engine *base)
 {
     writeback_engine *engine = writeback_of(base);
@@ -283,13 +293,8 @@ int stem_wb_flush(stem_engine *base)
         return STEM_OK;
     pthread_mutex_lock(&engine->state_lock);
     const uint64_t first = engine->started + 1;
-    while (atomic_load(&engine->handed_over) < target && engine->failed < first) {
-        if (engine->finished == engine->started) {
-            engine->is_requested = true;
-            pthread_cond_signal(&engine->wake);
-        }
-        pthread_cond_wait(&engine->changed, &engine->state_lock);
-    }
+    while (atomic_load(&engine->handed_over) < target && engine->failed < first)
+        wait_for_news(engine);
     if (atomic_load(&engine->handed_over) < target)
         code = fail_alike(engine);
     pthread_mutex_unlock(&engine->state_lock);
@@ -320,15 +325,10 @@ static int wait_for_room(writeback_engine *engine, size_t bytes)
     const uint64_t began = stem_wb_now();
     const uint64_t first = engine->started + 1;
 
-    while (wb_dirty_bytes(engine) > 0 &&
-           wb_dirty_bytes(engine) + bytes > engine->budget) {
+    while (!wb_has_room(engine, bytes)) {
         if (engine->failures > 0 || engine->failed >= first)
             return fail_alike(engine);
-        if (engine->finished == engine->started) {
-            engine->is_requested = true;
-            pthread_cond_signal(&engine->wake);
-        }
-        pthread_cond_wait(&engine->changed, &engine->state_lock);
+        wait_for_news(engine);
     }
     note_wait(engine, began);
     return STEM_OK;
@@ -379,7 +379,7 @@ int stem_wb_pace(writeback_engine *engine, size_t bytes)
     if (dirty <= soft)
         return STEM_OK;
     pthread_mutex_lock(&engine->state_lock);
-    if (dirty + bytes > engine->budget)
+    if (!wb_has_room(engine, bytes))
         code = wait_for_room(engine, bytes);
     else
         slow_down(engine, bytes, dirty - soft);

@@ -18,16 +18,16 @@
  * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
  * thread, what failed, where and why; success and answers leave it alone. A call that
  * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so
- * is the database; STEM_EUNKNOWN alone has done what was asked, outputs included, while it
- * is not known whether that reached the disk. A NULL handle, key or output is STEM_EINVAL, except where NULL is
- * allowed.
+ * is the database; STEM_EUNKNOWN alone has done what was asked, outputs included, while
+ * it is not known whether that reached the disk. A NULL handle, key or output is
+ * STEM_EINVAL, except where NULL is allowed.
  *
  * Memory. What a call hands out is owned by the caller and released with the call named
  * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
  *
  * Threads. A handle (stem_db) may be used from any number of threads at once. An
- * iterator, a cursor, a batch and a value belong to one thread at a time. Closing a handle while
- * another thread is inside a call on it is undefined, as with free().
+ * iterator, a cursor, a batch and a value belong to one thread at a time. Closing a
+ * handle while another thread is inside a call on it is undefined, as with free().
  *
  * Caveats, which no library over LevelDB can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
@@ -554,9 +554,9 @@ STEM_API int stem_batch_expect_empty(stem_batch *batch, stem_db *db,
                                      const stem_range *range);
 
 /* Applies it, durably against a crash of the machine when `sync` is set or a handle that
- * it writes through has stem_options.sync. STEM_CONFLICT when an expectation fails: nothing has
- * changed, and stem_batch_failed says which. The batch keeps its content, to be
- * committed again, added to or reset. An empty batch is STEM_OK. */
+ * it writes through has stem_options.sync. STEM_CONFLICT when an expectation fails:
+ * nothing has changed, and stem_batch_failed says which. The batch keeps its content, to
+ * be committed again, added to or reset. An empty batch is STEM_OK. */
 STEM_API int stem_batch_commit(stem_batch *batch, bool sync);
 /* The expectation that failed at the last commit, counted from 0 in the order they
  * were added; SIZE_MAX when none did. */

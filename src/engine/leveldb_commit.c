@@ -10,13 +10,9 @@
 #include <string.h>
 
 #include "../error.h"
+#include "expectation.h"
 #include "leveldb_engine.h"
 #include "leveldb_order.h"
-
-static bool same_bytes(stem_slice a, const char *data, size_t len)
-{
-    return a.len == len && (len == 0 || memcmp(a.data, data, len) == 0);
-}
 
 /* STEM_OK when the range holds no key, STEM_CONFLICT when it does. The first such expectation
  * opens the iterator, which serves those that are judged with it. */
@@ -45,19 +41,9 @@ static int judge_empty(leveldb_engine *engine, const stem_expectation *expectati
 static int judge(leveldb_engine *engine, const stem_expectation *expectation,
                  stem_engine_iter **iter)
 {
-    stem_read read;
-
-    if (expectation->kind == STEM_EXPECT_EMPTY)
-        return judge_empty(engine, expectation, iter);
-
-    int code = stem_leveldb_read(&engine->base, NULL, &expectation->key, 1, &read);
-    if (code != STEM_OK)
-        return code;
-    bool holds = expectation->kind == STEM_EXPECT_ABSENT
-                     ? !read.data
-                     : read.data && same_bytes(expectation->value, read.data, read.len);
-    leveldb_free(read.data);
-    return holds ? STEM_OK : STEM_CONFLICT;
+    return expectation->kind == STEM_EXPECT_EMPTY
+               ? judge_empty(engine, expectation, iter)
+               : stem_judge_key(&engine->base, expectation);
 }
 
 /* Mixes eight bytes at a time. Keys that meet in a slot only make an expectation be judged
@@ -81,12 +67,6 @@ static size_t slot_of(stem_slice key)
         for (word = 0; left > 0; left--)
             word = word << 8 | (unsigned char)bytes[left - 1];
     return (hash ^ word) * factor >> 32 & (KEY_SLOTS - 1);
-}
-
-/* Whether the expectation is on the bytes that a read found, and needs no other. */
-static bool rests_on_read(const stem_expectation *expectation)
-{
-    return expectation->kind != STEM_EXPECT_EMPTY && expectation->stamp != 0;
 }
 
 /* The last commit that may have touched the key of the expectation; write_lock is held. */
@@ -163,7 +143,7 @@ static bool must_judge_again(const leveldb_engine *engine,
     if (expectation->kind == STEM_EXPECT_EMPTY)
         return may_be_filled(engine, expectation, judged);
     return last_commit_on(engine, expectation) >
-           (rests_on_read(expectation) ? expectation->stamp : judged);
+           (stem_rests_on_read(expectation) ? expectation->stamp : judged);
 }
 
 /* With `judged` 0, judges what nobody has read yet. Otherwise write_lock is held, and what may
@@ -176,7 +156,8 @@ static int judge_all(leveldb_engine *engine, const stem_commit *commit, uint64_t
 
     for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
         const stem_expectation *each = &commit->expectations[i];
-        if (judged == 0 ? !rests_on_read(each) : must_judge_again(engine, each, judged))
+        if (judged == 0 ? !stem_rests_on_read(each)
+                        : must_judge_again(engine, each, judged))
             code = judge(engine, each, &iter);
         if (code == STEM_CONFLICT)
             *failed = i;

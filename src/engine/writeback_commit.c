@@ -6,14 +6,10 @@
  */
 #include <stdlib.h>
 
+#include "expectation.h"
 #include "writeback_engine.h"
 
 /* ---- Expectations ----------------------------------------------------------------- */
-
-static bool same_bytes(stem_slice a, const char *data, size_t len)
-{
-    return a.len == len && (len == 0 || memcmp(a.data, data, len) == 0);
-}
 
 static int judge_empty(writeback_engine *engine, const stem_expectation *expectation,
                        bool has_commit_lock)
@@ -38,30 +34,14 @@ static int judge_empty(writeback_engine *engine, const stem_expectation *expecta
 static int judge(writeback_engine *engine, const stem_expectation *expectation,
                  bool has_commit_lock)
 {
-    stem_read read;
-
-    if (expectation->kind == STEM_EXPECT_EMPTY)
-        return judge_empty(engine, expectation, has_commit_lock);
-
-    int code = stem_wb_read(&engine->base, NULL, &expectation->key, 1, &read);
-    if (code != STEM_OK)
-        return code;
-    bool holds = expectation->kind == STEM_EXPECT_ABSENT
-                     ? !read.data
-                     : read.data && same_bytes(expectation->value, read.data, read.len);
-    free(read.data);
-    return holds ? STEM_OK : STEM_CONFLICT;
+    return expectation->kind == STEM_EXPECT_EMPTY
+               ? judge_empty(engine, expectation, has_commit_lock)
+               : stem_judge_key(&engine->base, expectation);
 }
 
 static uint64_t *slot_of(writeback_engine *engine, uint64_t hash)
 {
     return &engine->key_slots[hash >> 20 & (WRITEBACK_KEY_SLOTS - 1)];
-}
-
-/* Whether the expectation is on the bytes that a read found, and needs no other. */
-static bool rests_on_read(const stem_expectation *expectation)
-{
-    return expectation->kind != STEM_EXPECT_EMPTY && expectation->stamp != 0;
 }
 
 /* The last commit that may have touched what the expectation is about; commit_lock is
@@ -83,9 +63,10 @@ static int judge_all(writeback_engine *engine, const stem_commit *commit, uint64
 
     for (size_t i = 0; i < commit->n_expectations && code == STEM_OK; i++) {
         const stem_expectation *each = &commit->expectations[i];
-        const uint64_t known = rests_on_read(each) ? each->stamp : judged;
+        const uint64_t known = stem_rests_on_read(each) ? each->stamp : judged;
 
-        if (judged == 0 ? !rests_on_read(each) : last_commit_on(engine, each) > known)
+        if (judged == 0 ? !stem_rests_on_read(each)
+                        : last_commit_on(engine, each) > known)
             code = judge(engine, each, judged != 0);
         if (code == STEM_CONFLICT)
             *failed = i;

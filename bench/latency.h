@@ -13,7 +13,14 @@
 double latency_saturate(rival *to, size_t seconds, histogram *taken);
 
 /* Puts that many a second, each due at its moment whether or not the last has returned: what
- * is counted is the time from when it was due. */
+ * is counted is the time from when it was due. Without a side nothing is put, and what is
+ * counted is what the machine adds. */
 void latency_open_loop(rival *to, double per_second, size_t seconds, histogram *taken);
+
+/* Gives the calling thread a processor of its own, the last one, and keeps every other thread
+ * of the process off it; ends the program when there is only one. */
+void latency_set_apart(void);
+/* All threads run wherever the kernel has them again. */
+void latency_set_free(void);
 
 #endif

@@ -41,6 +41,7 @@ enum {
     GET_DEFAULTS,
     ZIPF,
     OPEN_LOOP,
+    APART,
     SATURATED,
     LONGEST,
     ROWS
@@ -71,6 +72,10 @@ static row rows[ROWS] = {
                    .unit = "µs",
                    .least = 10,
                    .aim = 50},
+    [APART] = {.what = "the same, its processor its own",
+               .unit = "µs",
+               .least = 10,
+               .aim = 50},
     [SATURATED] = {.what = "p99.99 of a put, saturated",
                    .unit = "µs",
                    .least = 1,
@@ -87,13 +92,13 @@ static void add(row *to, const double measured[RIVALS])
 
 static void print_rows(void)
 {
-    printf("%-28s %6s %6s %8s %7s %7s %12s %12s\n", "what", "least", "aim", "times",
+    printf("%-32s %6s %6s %8s %7s %7s %12s %12s\n", "what", "least", "aim", "times",
            "from", "to", rival_names[RIVAL_STEM], rival_names[RIVAL_RAW]);
     for (row *each = rows; each < rows + ROWS; each++) {
         const double ratio = bench_median(&each->ratios);
 
         if (each->ratios.n > 0)
-            printf("%-28s %6.2f %6.2f %8.2f %7.2f %7.2f %9.1f %s %9.1f %s  %s\n",
+            printf("%-32s %6.2f %6.2f %8.2f %7.2f %7.2f %9.1f %s %9.1f %s  %s\n",
                    each->what, each->least, each->aim, ratio, bench_least(&each->ratios),
                    bench_most(&each->ratios), bench_median(&each->sides[RIVAL_STEM]),
                    each->unit, bench_median(&each->sides[RIVAL_RAW]), each->unit,
@@ -312,7 +317,7 @@ static void run_zipf(const material *with, size_t round)
 /* ---- Latency ---------------------------------------------------------------------- */
 
 /* Of all rounds; the totals are for the picture. */
-static histogram open_loop[RIVALS], saturated[RIVALS];
+static histogram open_loop[RIVALS], apart[RIVALS], saturated[RIVALS];
 
 /* Sums up what was counted. */
 static void merge(histogram *to, const histogram *from)
@@ -341,7 +346,20 @@ static double find_rate(const material *with)
     return rate;
 }
 
-static void run_open_loop(const material *with, size_t round, double per_second)
+/* What the machine itself adds in an open loop in which nothing is put. */
+static void print_floor(const material *with, double per_second)
+{
+    static histogram nothing;
+
+    latency_open_loop(NULL, per_second, with->given->seconds, &nothing);
+    printf("nothing put at all: p99.99 %.1f µs, longest %.1f µs\n",
+           (double)histogram_quantile(&nothing, tail) / 1e3,
+           (double)nothing.longest / 1e3);
+}
+
+/* With threads where the kernel has them, or the putting one's processor its own. */
+static void run_open_loop(const material *with, size_t round, double per_second,
+                          bool is_apart)
 {
     double taken[RIVALS];
 
@@ -351,13 +369,16 @@ static void run_open_loop(const material *with, size_t round, double per_second)
         rival to;
 
         rival_open(&to, which, with->given->dir, with->memory);
+        if (is_apart)
+            latency_set_apart();
         latency_open_loop(&to, per_second, with->given->seconds, times);
+        latency_set_free();
         rival_close(&to);
         taken[which] = (double)histogram_quantile(times, tail) / 1e3;
-        merge(&open_loop[which], times);
+        merge(is_apart ? &apart[which] : &open_loop[which], times);
         free(times);
     }
-    add(&rows[OPEN_LOOP], taken);
+    add(&rows[is_apart ? APART : OPEN_LOOP], taken);
 }
 
 static void run_saturated(const material *with, size_t round)
@@ -400,9 +421,12 @@ static void print_distribution(const char *what, const histogram *sides)
 static void draw(const char *path)
 {
     static const char *const colours[RIVALS] = {"#1b7837", "#b2182b"};
+    static const char *const pale[RIVALS] = {"#a6dba0", "#f4a582"};
     const chart_line lines[] = {
         {"Stem, open loop", colours[RIVAL_STEM], false, &open_loop[RIVAL_STEM]},
         {"LevelDB, open loop", colours[RIVAL_RAW], false, &open_loop[RIVAL_RAW]},
+        {"Stem, processor its own", pale[RIVAL_STEM], false, &apart[RIVAL_STEM]},
+        {"LevelDB, processor its own", pale[RIVAL_RAW], false, &apart[RIVAL_RAW]},
         {"Stem, saturated", colours[RIVAL_STEM], true, &saturated[RIVAL_STEM]},
         {"LevelDB, saturated", colours[RIVAL_RAW], true, &saturated[RIVAL_RAW]},
     };
@@ -489,21 +513,26 @@ int main(int argc, char **argv)
         argc, argv, defaults,
         "usage: writeback [-n KEYS] [-r ROUNDS] [-m MEMORY, in MiB] "
         "[-t SECONDS of each measurement of latency] [-g FILE.svg] [-d DIRECTORY] "
-        "[-o puts|hot|memory|below|zipf|open|saturated]");
+        "[-o puts|hot|memory|below|zipf|open|apart|saturated]");
     const bool is_open = bench_is_wanted(&given, "open");
+    const bool is_apart = bench_is_wanted(&given, "apart");
     const bool is_saturated = bench_is_wanted(&given, "saturated");
     material with;
     double rate = 0;
 
     make_material(&with, &given);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (is_open)
+    if (is_open || is_apart) {
         rate = find_rate(&with);
+        print_floor(&with, rate / 2);
+    }
     for (size_t round = 0; round < given.rounds; round++) {
         fprintf(stderr, "round %zu of %zu\n", round + 1, given.rounds);
         run_throughput(&with, round);
         if (is_open)
-            run_open_loop(&with, round, rate / 2);
+            run_open_loop(&with, round, rate / 2, false);
+        if (is_apart)
+            run_open_loop(&with, round, rate / 2, true);
         if (is_saturated)
             run_saturated(&with, round);
     }
@@ -514,8 +543,9 @@ int main(int argc, char **argv)
     print_rows();
     putchar('\n');
     print_distribution("open loop", open_loop);
+    print_distribution("apart", apart);
     print_distribution("saturated", saturated);
-    if (is_open || is_saturated)
+    if (is_open || is_apart || is_saturated)
         draw(given.graph);
     free_material(&with);
     return EXIT_SUCCESS;

@@ -8,6 +8,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(
     gcc g++ libc6-dev make autoconf automake libtool pkg-config
     libleveldb-dev libmsgpack-dev libjansson-dev uthash-dev
+    libevent-dev libhiredis-dev libsodium-dev libssl-dev
 )
 test_packages=(check libsubunit-dev strace binutils jq locales alsa-utils)
 demo_packages=(iso-codes alsa-utils jq)

@@ -7,21 +7,8 @@
 #ifndef STEM_JSON_H
 #define STEM_JSON_H
 
+#include "buffer.h"
 #include "stem.h"
-
-/* Bytes that grow. Once memory has failed `failed` is set, and nothing is added any
- * more: a writer may go on and ask at its end. */
-typedef struct stem_buffer {
-    char *data;
-    size_t len;
-    size_t capacity;
-    bool failed;
-} stem_buffer;
-
-/* Adds `len` bytes for the caller to fill; NULL once memory has failed. */
-void *stem_buffer_room(stem_buffer *buffer, size_t len);
-void stem_buffer_add(stem_buffer *buffer, const void *data, size_t len);
-void stem_buffer_add_text(stem_buffer *buffer, const char *text);
 
 /* Characters for `len` bytes. */
 size_t stem_base64_len(size_t len);

@@ -1,0 +1,49 @@
+/*
+ * Bytes that grow; see buffer.h.
+ */
+#include "buffer.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 128 };
+
+void *stem_buffer_room(stem_buffer *buffer, size_t len)
+{
+    size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_CAPACITY;
+    char *room;
+
+    if (buffer->failed || len > SIZE_MAX / 2 - buffer->len) {
+        buffer->failed = true;
+        return NULL;
+    }
+    while (capacity - buffer->len < len)
+        capacity *= 2;
+    if (!buffer->data || capacity != buffer->capacity) {
+        char *data = realloc(buffer->data, capacity);
+
+        if (!data) {
+            buffer->failed = true;
+            return NULL;
+        }
+        buffer->data = data;
+        buffer->capacity = capacity;
+    }
+    room = buffer->data + buffer->len;
+    buffer->len += len;
+    return room;
+}
+
+void stem_buffer_add(stem_buffer *buffer, const void *data, size_t len)
+{
+    void *room = stem_buffer_room(buffer, len);
+
+    if (room && len > 0)
+        memcpy(room, data, len);
+}
+
+void stem_buffer_add_text(stem_buffer *buffer, const char *text)
+{
+    stem_buffer_add(buffer, text, strlen(text));
+}

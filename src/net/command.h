@@ -1,0 +1,77 @@
+/*
+ * The commands that a server knows: a table, and how each is run. A command sees its words,
+ * the scope that its keys are below, and an execution; it knows nothing of connections. Those
+ * that are about the connection itself (AUTH, MULTI, ...) are in the table without a way to run
+ * them, and the connection serves them.
+ */
+#ifndef STEM_NET_COMMAND_H
+#define STEM_NET_COMMAND_H
+
+#include "execution.h"
+#include "resp.h"
+
+/* One command to be run. */
+typedef struct stem_request {
+    const stem_slice *args; /* args[0] is the command's name, as it was sent */
+    size_t n_args;
+    stem_slice scope;  /* stored bytes, each component with a NUL behind it */
+    bool has_raw_keys; /* keys of STEM.* come as they are stored (docs/wire.md) */
+    stem_execution *on;
+    stem_reply *reply;
+} stem_request;
+
+/* A command that takes long: it is run in steps of about a millisecond, between which others
+ * are served. */
+typedef struct stem_job {
+    /* Goes on for a step. When it is done `*is_done` is set, and one reply was added; on
+     * failure whatever was added is taken back by the caller. */
+    int (*step)(struct stem_job *job, stem_reply *reply, bool *is_done);
+    void (*free)(struct stem_job *job);
+} stem_job;
+
+enum stem_command_flags {
+    STEM_COMMAND_READS = 1,      /* wants the right to read */
+    STEM_COMMAND_WRITES = 2,     /* wants the right to write */
+    STEM_COMMAND_ADMIN = 4,      /* wants the right to administer */
+    STEM_COMMAND_CONNECTION = 8, /* the connection's own: neither run nor start */
+    STEM_COMMAND_NO_MULTI = 16,  /* refused between MULTI and EXEC */
+    STEM_COMMAND_NO_AUTH = 32    /* may come before AUTH */
+};
+
+typedef struct stem_command {
+    const char *name; /* upper case */
+    int arity;        /* as Redis has it: words with the name, -n for at least n */
+    unsigned flags;
+    int first_key, last_key, key_step; /* as COMMAND tells them; 0 for none */
+
+    /* Exactly one of these, but for the connection's own. `run` adds exactly one reply.
+     * STEM_OK also when that is an error of the command's own (WRONGTYPE), which has written
+     * nothing; another answer is a failure of the engine, after which the caller takes back
+     * reply and writes and answers in its own words. */
+    int (*run)(stem_request *request);
+    /* The words of the request do not outlive the call. */
+    int (*start)(stem_request *request, stem_engine *engine, stem_job **job);
+} stem_command;
+
+/* NULL when there is none of that name, in whatever case. */
+const stem_command *stem_command_find(stem_slice name);
+/* The table, for COMMAND. */
+const stem_command *stem_command_at(size_t i); /* NULL behind the last */
+
+/* ---- Keys and values as the commands have them (net/key.c) -------------------------- */
+
+/* The stored form of a key that was sent: the scope, and the path below it, which must be in
+ * canonical text form (or stored form, where the request has raw keys). Memory of the
+ * execution's. STEM_EINVAL after having replied with an error; STEM_ENOMEM. */
+int stem_request_key(stem_request *request, size_t arg, stem_slice *stored);
+
+/* The canonical text form of stored bytes below the scope, added to a buffer. */
+void stem_key_text(stem_slice below, stem_buffer *out);
+
+/* ---- The tables, one of each file --------------------------------------------------- */
+
+extern const stem_command stem_connection_commands[], stem_string_commands[],
+    stem_key_commands[], stem_walk_commands[],
+    stem_own_commands[]; /* ended by a NULL name */
+
+#endif

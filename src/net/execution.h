@@ -1,0 +1,61 @@
+/*
+ * Commands run one after the other, as one commit: each reads what the engine has and what
+ * those before it have written, nothing of it is in the engine until stem_execution_commit,
+ * and what was read is expected of it then, so that whoever else writes to the engine is never
+ * overwritten unseen.
+ *
+ * Belongs to one thread at a time.
+ */
+#ifndef STEM_NET_EXECUTION_H
+#define STEM_NET_EXECUTION_H
+
+#include "../engine.h"
+
+typedef struct stem_execution stem_execution;
+
+/* NULL when there is no memory. */
+stem_execution *stem_execution_new(stem_engine *engine);
+void stem_execution_free(stem_execution *execution);
+
+/* Forgets everything: what was read, written and handed out. Keeps a moderate amount of memory
+ * for the next time. */
+void stem_execution_reset(stem_execution *execution);
+
+/* Reads, until the next reset, leave no expectations behind: for commands that write nothing.
+ * A write ends the execution's process in a debug build. */
+void stem_execution_only_reads(stem_execution *execution);
+
+/* The bytes stored under `n` stored keys, all of them from one state of the engine where none
+ * has been written or read before; borrowed until the reset. `data` is NULL where there is no
+ * such key. */
+int stem_execution_read(stem_execution *execution, const stem_slice *keys, size_t n,
+                        stem_slice *values);
+/* Whether the byte range [start, end) holds no key; an empty `end` is no upper bound. */
+int stem_execution_is_empty(stem_execution *execution, stem_slice start, stem_slice end,
+                            bool *is_empty);
+
+/* Both copy. STEM_ENOMEM alone. */
+int stem_execution_put(stem_execution *execution, stem_slice key, stem_slice value);
+int stem_execution_delete(stem_execution *execution, stem_slice key);
+
+/* Memory until the reset; NULL, after stem_fail, when there is none. */
+void *stem_execution_room(stem_execution *execution, size_t bytes);
+
+/* What it would commit. */
+size_t stem_execution_writes(const stem_execution *execution);
+size_t stem_execution_bytes(const stem_execution *execution);
+
+/* Takes back every write since the mark. What was read since stays expected, for what comes
+ * after may rest on it. */
+typedef struct stem_execution_mark {
+    size_t writes;
+} stem_execution_mark;
+stem_execution_mark stem_execution_note(const stem_execution *execution);
+void stem_execution_take_back(stem_execution *execution, stem_execution_mark mark);
+
+/* Writes it all as one commit of the engine; STEM_OK with no writes. STEM_CONFLICT when something
+ * it has read is different by now: reset it and run the commands again. Otherwise the engine's
+ * answer. The execution is to be reset afterwards. */
+int stem_execution_commit(stem_execution *execution, bool sync);
+
+#endif

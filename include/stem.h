@@ -752,6 +752,64 @@ typedef struct stem_statistics {
 } stem_statistics;
 STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
 
+/* ---- Serving ---------------------------------------------------------------------- */
+
+/* A database served to other processes, over RESP, the protocol of Redis (docs/wire.md): to
+ * redis-cli, to every client library of Redis, and to Stem itself, as "unix:/path",
+ * "stem://host:port/scope" or "stems://". What is served is what lies below the handle, as if
+ * it were the whole database. docs/server.md has the rules for users, TLS and limits. */
+typedef struct stem_server stem_server;
+
+/* Zero is every default. Texts are copied. */
+typedef struct stem_server_options {
+    /* Where to listen, ended by a NULL: "unix:/path" (made with mode 0600), "tcp://host:port";
+     * port 0 is any free one. At least one. */
+    const char *const *listen;
+    const char *users; /* the users file; NULL: whoever connects may do everything */
+    const char *tls_certificate, *tls_key; /* files in PEM, both or none: TLS on TCP */
+    const char *metrics; /* "host:port": Prometheus' text there, over HTTP */
+    /* Allows what is refused otherwise: TCP without users, and TCP without TLS beyond the
+     * loopback interface. */
+    bool insecure;
+
+    size_t max_clients;       /* connections at a time; default 10,000 */
+    size_t max_request_bytes; /* of one request, 4 KiB to 1 GiB + 1 MiB; default 64 MiB */
+    size_t max_input_bytes;   /* of all requests under way together; default 1 GiB */
+    size_t max_output_bytes;  /* of one connection's answers that wait; default 256 MiB */
+    size_t idle_seconds;  /* after which a silent connection is closed; default 3,600 */
+    size_t login_seconds; /* within which a connection must log in; default 10 */
+    size_t max_failed_logins; /* a second, of one peer; default 5 */
+    size_t max_sessions;      /* kept for clients that may come back; default 1,024 */
+    size_t max_snapshots;     /* open at a time, of one client; default 64 */
+    size_t snapshot_seconds;  /* after which an unused one is given up; default 300 */
+
+    uint64_t reserved[8]; /* zero, else STEM_EINVAL */
+} stem_server_options;
+
+#ifndef __cplusplus
+#define STEM_SERVER_OPTIONS(...) (&(const stem_server_options){__VA_ARGS__})
+#endif
+
+/* Listens, and serves in threads of the server's own until stem_server_close. The server holds
+ * the database open by itself. STEM_EINVAL for options that cannot be, or are refused without
+ * `insecure`; STEM_EIO with the cause when an address cannot be listened at; STEM_ELOCKED when
+ * another process listens at a Unix socket already (one that nobody listens at any more is
+ * replaced); STEM_ENOTSUP in a build without libevent. */
+STEM_API int stem_server_open(stem_server **server, stem_db *db,
+                              const stem_server_options *options);
+
+/* Where it listens, in the order of the options, with the ports it was given; NULL behind the
+ * last. Borrowed until the close. */
+STEM_API const char *stem_server_address(const stem_server *server, size_t i);
+
+/* Reads the users file again, and closes the connections of users whose line is different or
+ * gone. On failure everything stays as it was. */
+STEM_API int stem_server_reload(stem_server *server);
+
+/* Takes no more work, finishes and answers what was accepted (waiting for slow readers for at
+ * most five seconds), and ends. NULL is nothing. */
+STEM_API int stem_server_close(stem_server *server);
+
 /* ---- JSON ------------------------------------------------------------------------- */
 
 /* Values as JSON text, both ways, without loss (docs/format.md, "Values as JSON"):

@@ -1,5 +1,5 @@
 /*
- * The list of the LevelDB engine's own file descriptors: see descriptor.h.
+ * The list of the library's own file descriptors: see descriptor.h.
  *
  * A descriptor is opened and entered, or closed and struck off, under one lock that
  * fork() takes as well, so that the list is right in the child whatever other threads
@@ -12,48 +12,61 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-/* One list serves the process, as fork() copies all of a process's descriptors. */
+/* One list serves the process, as fork() copies all of a process's descriptors: by number,
+ * whether it is one of these. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static int *list;
-static size_t n_open, list_room;
+static bool *is_listed;
+static size_t n_numbers;
 
-/* Makes room for one more; list_lock is held. */
-static bool make_room(void)
+/* Enters an open descriptor, or closes it when there is no memory to; list_lock is held. */
+static int enter(int fd)
 {
-    if (n_open < list_room)
-        return true;
-    size_t room = list_room ? 2 * list_room : 16;
-    int *larger = realloc(list, room * sizeof *larger);
-    if (!larger) {
-        errno = ENOMEM;
-        return false;
+    const size_t number = (size_t)fd;
+
+    if (fd < 0)
+        return fd;
+    if (number >= n_numbers) {
+        size_t room = n_numbers ? n_numbers : 64;
+        while (room <= number)
+            room *= 2;
+        bool *larger = realloc(is_listed, room * sizeof *larger);
+        if (!larger) {
+            close(fd);
+            errno = ENOMEM;
+            return -1;
+        }
+        memset(larger + n_numbers, 0, (room - n_numbers) * sizeof *larger);
+        is_listed = larger;
+        n_numbers = room;
     }
-    list = larger;
-    list_room = room;
-    return true;
-}
-
-/* Strikes it off; list_lock is held. */
-static void strike(int fd)
-{
-    size_t i = 0;
-
-    while (list[i] != fd)
-        i++;
-    list[i] = list[--n_open];
+    is_listed[number] = true;
+    return fd;
 }
 
 int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode)
 {
-    int fd = -1;
-
     pthread_mutex_lock(&list_lock);
-    if (make_room())
-        fd = openat(directory, name, flags | O_CLOEXEC, mode);
-    if (fd >= 0)
-        list[n_open++] = fd;
+    const int fd = enter(openat(directory, name, flags | O_CLOEXEC, mode));
+    pthread_mutex_unlock(&list_lock);
+    return fd;
+}
+
+int stem_descriptor_socket(int domain, int type)
+{
+    pthread_mutex_lock(&list_lock);
+    const int fd = enter(socket(domain, type | SOCK_CLOEXEC, 0));
+    pthread_mutex_unlock(&list_lock);
+    return fd;
+}
+
+int stem_descriptor_accept(int listening, int flags)
+{
+    pthread_mutex_lock(&list_lock);
+    const int fd = enter(accept4(listening, NULL, NULL, flags | SOCK_CLOEXEC));
     pthread_mutex_unlock(&list_lock);
     return fd;
 }
@@ -63,10 +76,17 @@ void stem_descriptor_close(int fd)
     int cause = errno;
 
     pthread_mutex_lock(&list_lock);
-    strike(fd);
+    is_listed[fd] = false;
     close(fd);
     pthread_mutex_unlock(&list_lock);
     errno = cause;
+}
+
+void stem_descriptor_disown(int fd)
+{
+    pthread_mutex_lock(&list_lock);
+    is_listed[fd] = false;
+    pthread_mutex_unlock(&list_lock);
 }
 
 DIR *stem_listing_open(int directory)
@@ -84,7 +104,7 @@ void stem_listing_close(DIR *listing)
     int cause = errno;
 
     pthread_mutex_lock(&list_lock);
-    strike(dirfd(listing));
+    is_listed[dirfd(listing)] = false;
     closedir(listing);
     pthread_mutex_unlock(&list_lock);
     errno = cause;
@@ -102,7 +122,10 @@ void stem_descriptors_after_fork(void)
 
 void stem_descriptors_in_child(void)
 {
-    while (n_open > 0)
-        close(list[--n_open]);
+    for (size_t number = 0; number < n_numbers; number++)
+        if (is_listed[number])
+            close((int)number);
+    if (n_numbers > 0)
+        memset(is_listed, 0, n_numbers * sizeof *is_listed);
     list_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }

@@ -1,5 +1,5 @@
 /*
- * The file descriptors that the LevelDB engine opens itself. All of them are
+ * The file descriptors that the library opens itself. All of them are
  * close-on-exec and on one list, so that a forked child can close its copies: none of
  * them outlives the parent.
  */
@@ -12,6 +12,11 @@
 /* As openat() and close(), but for the list. */
 int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode);
 void stem_descriptor_close(int fd);
+/* As socket() and accept4(), but for the list. */
+int stem_descriptor_socket(int domain, int type);
+int stem_descriptor_accept(int listening, int flags);
+/* Strikes it off the list, for who has it closed by somebody else the next moment. */
+void stem_descriptor_disown(int fd);
 
 /* A listing of the directory with an offset of its own, NULL with errno set on
  * failure. */

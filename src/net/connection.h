@@ -1,0 +1,160 @@
+/*
+ * One connection: its bytes in and out, who is at the other end, and what it waits for.
+ */
+#ifndef STEM_NET_CONNECTION_H
+#define STEM_NET_CONNECTION_H
+
+#include "id.h"
+#include "server.h"
+
+enum { STEM_PEER_TEXT = 64 };
+
+/* A command that waits for EXEC. */
+typedef struct stem_queued {
+    const stem_command *command;
+    stem_slice *args; /* with their bytes behind them, in one block */
+    size_t n_args;
+} stem_queued;
+
+/* What WATCH has seen. */
+typedef struct stem_watched {
+    stem_slice key;
+    stem_slice value; /* `data` is NULL when there was none */
+} stem_watched;
+
+typedef struct stem_transaction {
+    bool is_open;   /* after MULTI */
+    bool is_failed; /* a command could not be queued: EXEC gives up */
+    stem_queued *queued;
+    size_t n_queued, queued_capacity, queued_bytes;
+    stem_watched *watched; /* each key with its value in one block */
+    size_t n_watched, watched_capacity, watched_bytes;
+} stem_transaction;
+
+struct stem_connection {
+    stem_connection *prev, *next;             /* of all */
+    stem_connection *prev_ready, *next_ready; /* of those that may go on */
+    stem_connection *next_in_group;
+    stem_server *server;
+    uint64_t id, since_ms, active_ms, stalled_ms, turn_ready;
+    int fd;
+    void *tls; /* an SSL, or NULL */
+    bool tls_wants_write;
+    struct event *readable, *writable;
+    char peer[STEM_PEER_TEXT];
+
+    char *input;
+    size_t input_len, input_used, input_capacity;
+    stem_resp_parser parser;
+    stem_reply output;
+    size_t output_sent, output_safe; /* what is behind the second is not to be sent yet */
+
+    stem_access *access; /* of the user, counted; NULL without users */
+    const stem_user *user;
+    char *name;  /* by CLIENT SETNAME */
+    char *scope; /* stored bytes */
+    size_t scope_len;
+    unsigned rights;
+    bool is_authenticated, has_raw_keys, has_session;
+    stem_id session; /* with `slot`, when it has one */
+    unsigned slot;
+    char holder[sizeof(uint64_t)]; /* of snapshots, as long as it has none */
+    stem_caller caller;
+
+    stem_transaction transaction;
+    stem_job *job;
+    struct stem_task *task;        /* on the worker's thread */
+    struct stem_login_wait *login; /* on one of the logins' */
+
+    int broken; /* what the parser has said of the input, when it is no request */
+    bool is_listed_ready;
+    bool is_blocked; /* the socket takes no more for now */
+    bool is_unread;  /* its readable event is off */
+    bool waits_for_group;
+    bool is_in_group;
+    bool is_held;   /* the request that was read waits for the group */
+    bool is_ending; /* closed when everything is sent */
+    bool is_dead;   /* closed; freed when nobody needs it any more */
+};
+
+/* Takes over an accepted socket. */
+void stem_connection_open(stem_server *server, int fd, bool has_tls, const char *peer);
+/* Ends it now, and frees it as soon as nobody needs it. */
+void stem_connection_close(stem_connection *connection);
+/* Sends what may be sent, and goes on reading requests if nothing keeps it from that. */
+void stem_connection_advance(stem_connection *connection);
+/* Has it advanced when the loop turns next. */
+void stem_connection_make_ready(stem_connection *connection);
+/* What is sent so far is the last of it. */
+void stem_connection_end(stem_connection *connection);
+/* Whether something keeps it from taking the next request. */
+bool stem_connection_is_waiting(const stem_connection *connection);
+
+/* Requests may be as large as the options say: it has logged in. */
+void stem_connection_allow(stem_connection *connection);
+
+/* ---- identity.c: who it is, and what comes with that -------------------------------- */
+
+/* Makes it that user's, below `scope` within the user's own: NULL for neither. STEM_EINVAL for
+ * a scope that is no path. What belonged to who it was before is dropped. */
+int stem_connection_be(stem_connection *connection, const stem_user *user,
+                       const stem_slice *scope);
+/* Drops the transaction, cursors, snapshots and session of who it is. */
+void stem_connection_leave(stem_connection *connection);
+/* Frees what is left of it. */
+void stem_connection_forget(stem_connection *connection);
+/* Starts a login on another thread; its outcome is the reply. `hello` is the version that HELLO
+ * asks for, or 0. */
+void stem_connection_login(stem_connection *connection, stem_slice name,
+                           stem_slice password, const stem_slice *scope, int hello);
+/* Cancels it; where that is too late, its outcome will find the connection dead. */
+void stem_connection_abandon_login(stem_connection *connection);
+/* The reply to HELLO. */
+void stem_connection_greet(stem_connection *connection);
+
+/* ---- dispatch.c: one request ---------------------------------------------------------- */
+
+/* Serves the request that the parser has read. False when it has to be served again later, and
+ * nothing was done. */
+bool stem_connection_serve(stem_connection *connection);
+/* A step of its job. */
+void stem_connection_step(stem_connection *connection);
+/* Runs one command on an execution, in the name of the connection. Takes back whatever a failure
+ * leaves, and then answers with its code. */
+int stem_connection_run(stem_connection *connection, const stem_command *command,
+                        const stem_slice *args, size_t n_args, stem_execution *on,
+                        bool *wants_sync);
+/* "-IOERROR ..." for a failure of the engine's. */
+void stem_reply_failure(stem_reply *reply, int code);
+
+/* ---- transaction.c ------------------------------------------------------------------ */
+
+void stem_transaction_reset(stem_transaction *transaction);
+/* Copies a command behind the others; false when there is no memory. */
+bool stem_transaction_queue(stem_transaction *transaction, const stem_command *command,
+                            const stem_slice *args, size_t n_args);
+/* Notes what a key holds now, an absent one with `data` NULL. */
+bool stem_transaction_watch(stem_transaction *transaction, stem_slice key,
+                            stem_slice value);
+/* Whether all that is watched is as it was. */
+int stem_transaction_judge(const stem_transaction *transaction, stem_execution *on,
+                           bool *is_unchanged);
+
+/* ---- command_connection.c ----------------------------------------------------------- */
+
+/* Serves a command that is about the connection itself. */
+void stem_connection_command(stem_connection *connection, const stem_command *command,
+                             const stem_slice *args, size_t n_args);
+
+/* ---- transport.c: bytes, with TLS or without ---------------------------------------- */
+
+enum { STEM_TRANSPORT_AGAIN = -1, STEM_TRANSPORT_ENDED = -2 };
+
+int stem_transport_prepare(stem_server *server); /* certificate and key */
+void stem_transport_forget(stem_server *server);
+bool stem_transport_open(stem_connection *connection);
+void stem_transport_close(stem_connection *connection);
+ssize_t stem_transport_read(stem_connection *connection, char *buffer, size_t size);
+ssize_t stem_transport_write(stem_connection *connection, const char *data, size_t len);
+
+#endif

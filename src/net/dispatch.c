@@ -1,0 +1,356 @@
+/*
+ * One request: whether it may be served, and where it runs. A write joins the group that
+ * forms, and so does a read of a connection that has written in it; other reads run at once.
+ * What takes long goes on in steps, and what waits for the disk runs on another thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../error.h"
+#include "connection.h"
+#include "worker.h"
+
+/* ---- Answers ---------------------------------------------------------------------- */
+
+void stem_reply_failure(stem_reply *reply, int code)
+{
+    static const struct {
+        int code;
+        const char *text;
+    } texts[] = {
+        {STEM_EIO, "IOERROR the database could not be read or written"},
+        {STEM_ENOMEM, "NOMEM not enough memory"},
+        {STEM_ECORRUPT, "CORRUPT stored bytes are damaged"},
+        {STEM_EUNKNOWN, "UNKNOWN written, but not known to be durable"},
+        {STEM_EREADONLY, "READONLY the database is open for reading only"},
+        {STEM_EGONE, "GONE snapshot"},
+        {STEM_EINVAL, "INVALID an argument is out of bounds"},
+        {STEM_CONFLICT, "BUSY others write the same all the time, try again"},
+    };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].code == code) {
+            stem_reply_error(reply, texts[i].text);
+            return;
+        }
+    stem_reply_error(reply, "ERR failed");
+}
+
+static void reply_of_command(stem_reply *reply, const char *format, const char *command)
+{
+    char name[32], text[160];
+    size_t len = strnlen(command, sizeof name - 1);
+
+    for (size_t i = 0; i < len; i++)
+        name[i] =
+            (char)(command[i] | (command[i] >= 'A' && command[i] <= 'Z' ? 0x20 : 0));
+    name[len] = '\0';
+    snprintf(text, sizeof text, format, name);
+    stem_reply_error(reply, text);
+}
+
+/* ---- May it? ---------------------------------------------------------------------- */
+
+static bool fits_arity(const stem_command *command, size_t n_args)
+{
+    return command->arity >= 0 ? n_args == (size_t)command->arity
+                               : n_args >= (size_t)-command->arity;
+}
+
+static bool has_rights(const stem_connection *connection, const stem_command *command)
+{
+    const unsigned wanted = (command->flags & STEM_COMMAND_READS ? STEM_MAY_READ : 0u) |
+                            (command->flags & STEM_COMMAND_WRITES ? STEM_MAY_WRITE : 0u) |
+                            (command->flags & STEM_COMMAND_ADMIN ? STEM_MAY_ADMIN : 0u);
+
+    return (connection->rights & wanted) == wanted;
+}
+
+/* Replies why the request is refused; false when it is not. */
+static bool refuse(stem_connection *connection, const stem_command *command,
+                   size_t n_args)
+{
+    stem_reply *reply = &connection->output;
+    stem_server *server = connection->server;
+
+    if (!connection->is_authenticated &&
+        (!command || !(command->flags & STEM_COMMAND_NO_AUTH)))
+        stem_reply_error(reply, "NOAUTH Authentication required.");
+    else if (!command)
+        stem_reply_error(reply, "ERR unknown command");
+    else if (!fits_arity(command, n_args))
+        reply_of_command(reply, "ERR wrong number of arguments for '%s' command",
+                         command->name);
+    else if (connection->is_authenticated && !has_rights(connection, command)) {
+        server->metrics.denied++;
+        reply_of_command(reply,
+                         "NOPERM this user has no permissions to run the '%s' command",
+                         command->name);
+    } else if (server->is_read_only && (command->flags & STEM_COMMAND_WRITES))
+        stem_reply_failure(reply, STEM_EREADONLY);
+    else
+        return false;
+    connection->transaction.is_failed = true;
+    return true;
+}
+
+/* ---- Running ---------------------------------------------------------------------- */
+
+static stem_request request_of(stem_connection *connection, const stem_slice *args,
+                               size_t n_args, stem_execution *on, stem_reply *reply)
+{
+    return (stem_request){.args = args,
+                          .n_args = n_args,
+                          .scope = {connection->scope, connection->scope_len},
+                          .has_raw_keys = connection->has_raw_keys,
+                          .on = on,
+                          .reply = reply,
+                          .peer = &connection->caller};
+}
+
+int stem_connection_run(stem_connection *connection, const stem_command *command,
+                        const stem_slice *args, size_t n_args, stem_execution *on,
+                        bool *wants_sync)
+{
+    stem_reply *reply = &connection->output;
+    const size_t start = reply->bytes.len;
+    const stem_execution_mark mark = stem_execution_note(on);
+    stem_request request = request_of(connection, args, n_args, on, reply);
+
+    const int code = command->run(&request);
+    *wants_sync |= request.wants_sync;
+    if (code != STEM_OK) {
+        stem_execution_take_back(on, mark);
+        reply->bytes.len = start;
+        stem_reply_failure(reply, code);
+    }
+    return code;
+}
+
+static void run_at_once(stem_connection *connection, const stem_command *command,
+                        const stem_slice *args, size_t n_args)
+{
+    stem_execution *reader = connection->server->reader;
+    bool wants_sync = false;
+
+    stem_execution_only_reads(reader);
+    stem_connection_run(connection, command, args, n_args, reader, &wants_sync);
+    stem_execution_reset(reader);
+}
+
+/* Joins the group; false when there is none with room. */
+static bool run_in_group(stem_connection *connection, const stem_command *command,
+                         const stem_slice *args, size_t n_args)
+{
+    stem_server *server = connection->server;
+    stem_group *group = server->forming;
+
+    if (!group || stem_group_is_full(group)) {
+        connection->waits_for_group = server->has_waiting = true;
+        return false;
+    }
+    const bool is_added = command
+                              ? stem_group_add(group, connection, command, args, n_args)
+                              : stem_group_add_transaction(group, connection);
+    if (!is_added)
+        stem_reply_failure(&connection->output, STEM_ENOMEM);
+    /* Words that do not lie in the input go with the next request that is read. */
+    if (connection->parser.unquoted.len > 0)
+        connection->waits_for_group = true;
+    return true;
+}
+
+static void start_job(stem_connection *connection, const stem_command *command,
+                      const stem_slice *args, size_t n_args)
+{
+    stem_server *server = connection->server;
+    stem_reply *reply = &connection->output;
+    const size_t start = reply->bytes.len;
+    stem_request request = request_of(connection, args, n_args, server->reader, reply);
+
+    stem_execution_only_reads(server->reader);
+    const int code = command->start(&request, server->engine, &connection->job);
+    stem_execution_reset(server->reader);
+    if (code != STEM_OK) {
+        reply->bytes.len = start;
+        stem_reply_failure(reply, code);
+    }
+}
+
+void stem_connection_step(stem_connection *connection)
+{
+    stem_reply *reply = &connection->output;
+    const size_t start = reply->bytes.len;
+    bool is_done = false;
+
+    const int code = connection->job->step(connection->job, reply, &is_done);
+    if (code != STEM_OK) {
+        reply->bytes.len = start;
+        stem_reply_failure(reply, code);
+    }
+    if (is_done || code != STEM_OK) {
+        connection->job->free(connection->job);
+        connection->job = NULL;
+    }
+}
+
+/* ---- On another thread ------------------------------------------------------------ */
+
+/* A command that waits for the disk. Its words and its reply are its own. */
+typedef struct blocking {
+    stem_task task;
+    stem_connection *from;
+    const stem_command *command;
+    stem_transaction words; /* one command, as a transaction queues it */
+    stem_execution *on;
+    stem_reply reply;
+} blocking;
+
+static void run_blocking(stem_task *task)
+{
+    blocking *what = (blocking *)task;
+    const stem_queued *queued = &what->words.queued[0];
+    stem_request request =
+        request_of(what->from, queued->args, queued->n_args, what->on, &what->reply);
+
+    const int code = what->command->run(&request);
+    if (code != STEM_OK) {
+        what->reply.bytes.len = 0;
+        stem_reply_failure(&what->reply, code);
+    }
+}
+
+static void free_blocking(blocking *what)
+{
+    stem_transaction_reset(&what->words);
+    stem_execution_free(what->on);
+    free(what->reply.bytes.data);
+    free(what);
+}
+
+static void finish_blocking(stem_task *task)
+{
+    blocking *what = (blocking *)task;
+    stem_connection *from = what->from;
+
+    from->task = NULL;
+    if (what->reply.bytes.failed)
+        from->output.bytes.failed = true;
+    else
+        stem_buffer_add(&from->output.bytes, what->reply.bytes.data,
+                        what->reply.bytes.len);
+    free_blocking(what);
+    stem_connection_advance(from);
+}
+
+static void run_on_worker(stem_connection *connection, const stem_command *command,
+                          const stem_slice *args, size_t n_args)
+{
+    blocking *what = calloc(1, sizeof *what);
+
+    if (what) {
+        what->task = (stem_task){.run = run_blocking, .finish = finish_blocking};
+        what->from = connection;
+        what->command = command;
+        what->reply.version = connection->output.version;
+        what->on = stem_execution_new(connection->server->engine);
+    }
+    if (!what || !what->on ||
+        !stem_transaction_queue(&what->words, command, args, n_args)) {
+        if (what)
+            free_blocking(what);
+        stem_reply_failure(&connection->output, STEM_ENOMEM);
+        return;
+    }
+    connection->task = &what->task;
+    stem_worker_add(connection->server, &what->task);
+}
+
+/* ---- The request ------------------------------------------------------------------ */
+
+static void queue(stem_connection *connection, const stem_command *command,
+                  const stem_slice *args, size_t n_args)
+{
+    stem_transaction *transaction = &connection->transaction;
+    stem_reply *reply = &connection->output;
+
+    if (!command->run || (command->flags & (STEM_COMMAND_NO_MULTI | STEM_COMMAND_BLOCKS |
+                                            STEM_COMMAND_LANDED))) {
+        reply_of_command(reply, "ERR '%s' is not allowed in a transaction",
+                         command->name);
+        transaction->is_failed = true;
+    } else if (transaction->queued_bytes >
+                   connection->server->options.max_request_bytes ||
+               !stem_transaction_queue(transaction, command, args, n_args)) {
+        stem_reply_error(reply, "NOMEM the transaction is too large");
+        transaction->is_failed = true;
+    } else {
+        stem_reply_status(reply, "QUEUED");
+    }
+}
+
+/* EXEC: whether there is a transaction that can run. */
+static bool can_execute(stem_connection *connection)
+{
+    stem_transaction *transaction = &connection->transaction;
+
+    if (!transaction->is_open)
+        stem_reply_error(&connection->output, "ERR EXEC without MULTI");
+    else if (transaction->is_failed)
+        stem_reply_error(&connection->output,
+                         "EXECABORT Transaction discarded because of previous errors.");
+    else
+        return true;
+    stem_transaction_reset(transaction);
+    return false;
+}
+
+/* Serves what may be served; false when it has to wait for a group. */
+static bool serve(stem_connection *connection, const stem_command *command,
+                  const stem_slice *args, size_t n_args)
+{
+    if (strcmp(command->name, "EXEC") == 0)
+        return !can_execute(connection) || run_in_group(connection, NULL, NULL, 0);
+    if (command->flags & STEM_COMMAND_CONNECTION)
+        stem_connection_command(connection, command, args, n_args);
+    else if (connection->transaction.is_open)
+        queue(connection, command, args, n_args);
+    else if (command->flags & STEM_COMMAND_BLOCKS)
+        run_on_worker(connection, command, args, n_args);
+    else if (command->start)
+        start_job(connection, command, args, n_args);
+    else if ((command->flags & STEM_COMMAND_WRITES) || connection->is_in_group)
+        return run_in_group(connection, command, args, n_args);
+    else
+        run_at_once(connection, command, args, n_args);
+    return true;
+}
+
+/* Whether it may join a group that its connection is in already. */
+static bool is_for_group(const stem_connection *connection, const stem_command *command,
+                         size_t n_args)
+{
+    return command && command->run &&
+           !(command->flags & (STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED)) &&
+           fits_arity(command, n_args) && !connection->transaction.is_open &&
+           has_rights(connection, command) &&
+           !(connection->server->is_read_only && (command->flags & STEM_COMMAND_WRITES));
+}
+
+bool stem_connection_serve(stem_connection *connection)
+{
+    const stem_slice *args = connection->parser.args;
+    const size_t n_args = connection->parser.n_args;
+
+    if (n_args == 0)
+        return true;
+    const stem_command *command = stem_command_find(args[0]);
+    if (connection->is_in_group && !is_for_group(connection, command, n_args)) {
+        connection->waits_for_group = true;
+        return false;
+    }
+    connection->server->metrics.commands++;
+    return refuse(connection, command, n_args) ||
+           serve(connection, command, args, n_args);
+}

@@ -1,0 +1,368 @@
+/*
+ * Writes that arrive together, as one commit of the engine's.
+ *
+ * Commands run as they come in, on one execution: each is judged in turn against those before
+ * it. Their replies wait behind `output_safe` of their connections until the commit is written.
+ * When somebody else has written what they read, all run again; when the commit fails none has
+ * been applied, those that would have written are answered with the cause, and the others run
+ * again without them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../error.h"
+#include "connection.h"
+
+enum { MOST_MEMBERS = 4096, MOST_BYTES = 4 << 20 };
+
+/* A command, or with no `command` all that its connection has queued since MULTI. */
+typedef struct member {
+    stem_connection *from;
+    const stem_command *command;
+    size_t first_arg, n_args;
+    size_t reply_start, reply_len; /* in the output of its connection */
+    bool has_written, wants_sync;
+} member;
+
+struct stem_group {
+    stem_server *server;
+    stem_execution *execution;
+    member *members;
+    size_t n_members, members_capacity;
+    stem_slice *args;
+    size_t n_args, args_capacity;
+    stem_connection *connections;
+    bool wants_sync, is_only_in_memory; /* the engine could not flush it */
+    uint64_t n_commits, n_conflicts, n_failures;
+};
+
+stem_group *stem_group_new(stem_server *server)
+{
+    stem_group *group = calloc(1, sizeof *group);
+
+    if (!group)
+        return NULL;
+    group->server = server;
+    group->execution = stem_execution_new(server->engine);
+    if (!group->execution) {
+        free(group);
+        return NULL;
+    }
+    return group;
+}
+
+void stem_group_free(stem_group *group)
+{
+    if (!group)
+        return;
+    stem_execution_free(group->execution);
+    free(group->members);
+    free(group->args);
+    free(group);
+}
+
+bool stem_group_is_empty(const stem_group *group)
+{
+    return group->n_members == 0;
+}
+
+bool stem_group_is_full(const stem_group *group)
+{
+    return group->n_members >= MOST_MEMBERS ||
+           stem_execution_bytes(group->execution) >= MOST_BYTES;
+}
+
+bool stem_group_is_slow(const stem_group *group)
+{
+    return group->wants_sync;
+}
+
+/* ---- Running ---------------------------------------------------------------------- */
+
+/* EXEC: all or nothing of what is queued, but for commands that are wrong by themselves. */
+static int run_transaction(member *of, stem_execution *on)
+{
+    stem_connection *from = of->from;
+    const stem_transaction *transaction = &from->transaction;
+    bool is_unchanged;
+
+    int code = stem_transaction_judge(transaction, on, &is_unchanged);
+    if (code != STEM_OK) {
+        stem_reply_failure(&from->output, code);
+        return code;
+    }
+    if (!is_unchanged) {
+        stem_reply_null_array(&from->output);
+        return STEM_OK;
+    }
+    stem_reply_array(&from->output, transaction->n_queued);
+    for (size_t i = 0; i < transaction->n_queued; i++) {
+        const stem_queued *each = &transaction->queued[i];
+
+        stem_connection_run(from, each->command, each->args, each->n_args, on,
+                            &of->wants_sync);
+    }
+    return STEM_OK;
+}
+
+static void run(stem_group *group, member *of)
+{
+    stem_connection *from = of->from;
+    const size_t writes = stem_execution_note(group->execution).writes;
+
+    of->reply_start = from->output.bytes.len;
+    of->wants_sync = false;
+    if (of->command)
+        stem_connection_run(from, of->command, &group->args[of->first_arg], of->n_args,
+                            group->execution, &of->wants_sync);
+    else
+        run_transaction(of, group->execution);
+    of->reply_len = from->output.bytes.len - of->reply_start;
+    of->has_written = stem_execution_note(group->execution).writes != writes;
+    group->wants_sync |= of->wants_sync;
+}
+
+/* Forgets all replies and all that was read and written. */
+static void forget_all(stem_group *group)
+{
+    stem_execution_reset(group->execution);
+    group->wants_sync = false;
+    for (stem_connection *each = group->connections; each; each = each->next_in_group)
+        each->output.bytes.len = each->output_safe;
+}
+
+static void run_all_again(stem_group *group)
+{
+    forget_all(group);
+    for (size_t i = 0; i < group->n_members; i++)
+        run(group, &group->members[i]);
+}
+
+/* ---- Gathering -------------------------------------------------------------------- */
+
+static bool make_room(void **items, size_t size, size_t wanted, size_t *capacity)
+{
+    size_t more = *capacity > 0 ? *capacity : 64;
+
+    if (wanted <= *capacity)
+        return true;
+    while (more < wanted)
+        more *= 2;
+    void *grown = realloc(*items, more * size);
+    if (!grown)
+        return false;
+    *items = grown;
+    *capacity = more;
+    return true;
+}
+
+static void enter(stem_group *group, stem_connection *from)
+{
+    if (from->is_in_group)
+        return;
+    from->is_in_group = true;
+    from->output_safe = from->output.bytes.len;
+    from->next_in_group = group->connections;
+    group->connections = from;
+}
+
+static bool add(stem_group *group, member added, const stem_slice *args)
+{
+    void *members = group->members, *all_args = group->args;
+    const bool has_room = make_room(&members, sizeof *group->members,
+                                    group->n_members + 1, &group->members_capacity) &&
+                          make_room(&all_args, sizeof *group->args,
+                                    group->n_args + added.n_args, &group->args_capacity);
+
+    group->members = members;
+    group->args = all_args;
+    if (!has_room)
+        return false;
+    if (added.n_args > 0)
+        memcpy(group->args + group->n_args, args, added.n_args * sizeof *args);
+    added.first_arg = group->n_args;
+    group->n_args += added.n_args;
+    group->members[group->n_members++] = added;
+    enter(group, added.from);
+    run(group, &group->members[group->n_members - 1]);
+    return true;
+}
+
+bool stem_group_add(stem_group *group, stem_connection *from, const stem_command *command,
+                    const stem_slice *args, size_t n_args)
+{
+    return add(group, (member){.from = from, .command = command, .n_args = n_args}, args);
+}
+
+bool stem_group_add_transaction(stem_group *group, stem_connection *from)
+{
+    return add(group, (member){.from = from}, NULL);
+}
+
+/* ---- Committing ------------------------------------------------------------------- */
+
+/* As PROCESS asks for, also where the engine gathers commits in memory. */
+static int write_through(stem_group *group)
+{
+    stem_engine *engine = group->server->engine;
+    const bool has_writes = stem_execution_writes(group->execution) > 0;
+
+    int code = stem_execution_commit(group->execution, false);
+    if (code == STEM_OK && has_writes) {
+        group->n_commits++;
+        group->is_only_in_memory |=
+            engine->ops->flush && engine->ops->flush(engine) != STEM_OK;
+    }
+    return code;
+}
+
+static void answer_with_failure(member *to, int code)
+{
+    stem_reply *reply = &to->from->output;
+
+    reply->bytes.len = to->reply_start;
+    stem_reply_failure(reply, code);
+    to->reply_len = reply->bytes.len - to->reply_start;
+    to->wants_sync = to->has_written = false;
+}
+
+/* Nothing was applied: who would have written hears why. */
+static void answer_failure(stem_group *group, int code)
+{
+    group->n_failures++;
+    forget_all(group);
+    for (size_t i = 0; i < group->n_members; i++) {
+        member *each = &group->members[i];
+        const bool would_write = each->has_written;
+        const stem_execution_mark mark = stem_execution_note(group->execution);
+
+        run(group, each);
+        if (!would_write && !each->has_written)
+            continue;
+        stem_execution_take_back(group->execution, mark);
+        answer_with_failure(each, code);
+    }
+}
+
+/* Each for itself: where together they are too large, or others write all the time. */
+static void commit_apart(stem_group *group)
+{
+    enum { ATTEMPTS = 10000 };
+
+    forget_all(group);
+    for (size_t i = 0; i < group->n_members; i++) {
+        member *each = &group->members[i];
+        const size_t start = each->from->output.bytes.len;
+        int code = STEM_CONFLICT;
+
+        for (int tries = 0; code == STEM_CONFLICT && tries < ATTEMPTS; tries++) {
+            stem_execution_reset(group->execution);
+            each->from->output.bytes.len = start;
+            run(group, each);
+            code = write_through(group);
+        }
+        if (code != STEM_OK)
+            answer_with_failure(each, code);
+    }
+}
+
+/* Puts an error in the place of a reply that has been given. */
+static void replace_reply(member *of, int code)
+{
+    stem_reply *output = &of->from->output;
+    stem_reply error = {.version = output->version};
+    const size_t end = of->reply_start + of->reply_len;
+    const size_t behind = output->bytes.len - end;
+
+    stem_reply_failure(&error, code);
+    const size_t len = error.bytes.len;
+    if (!error.bytes.failed && stem_buffer_room(&output->bytes, len)) {
+        memmove(output->bytes.data + of->reply_start + len, output->bytes.data + end,
+                behind);
+        memcpy(output->bytes.data + of->reply_start, error.bytes.data, len);
+        output->bytes.len = of->reply_start + len + behind;
+    } else {
+        output->bytes.failed = true;
+    }
+    free(error.bytes.data);
+}
+
+/* What was written is not known to survive what it was to survive. */
+static void answer_unknown(stem_group *group, bool is_synced)
+{
+    for (size_t i = group->n_members; i > 0; i--) {
+        member *each = &group->members[i - 1];
+
+        if ((group->is_only_in_memory && each->has_written) ||
+            (!is_synced && each->wants_sync))
+            replace_reply(each, STEM_EUNKNOWN);
+    }
+}
+
+void stem_group_commit(stem_group *group)
+{
+    enum { ATTEMPTS = 8 };
+    stem_engine *engine = group->server->engine;
+
+    int code = write_through(group);
+    for (int tries = 1; code == STEM_CONFLICT && tries < ATTEMPTS; tries++) {
+        group->n_conflicts++;
+        run_all_again(group);
+        code = write_through(group);
+    }
+    if (code == STEM_CONFLICT || (code == STEM_EINVAL && group->n_members > 1))
+        commit_apart(group);
+    else if (code != STEM_OK)
+        answer_failure(group, code);
+    bool is_synced = true;
+    if (group->wants_sync)
+        is_synced = engine->ops->sync(engine) == STEM_OK;
+    if (!is_synced || group->is_only_in_memory)
+        answer_unknown(group, is_synced);
+}
+
+/* ---- Finishing -------------------------------------------------------------------- */
+
+static void empty(stem_group *group)
+{
+    stem_metrics *metrics = &group->server->metrics;
+
+    for (size_t i = 0; i < group->n_members; i++)
+        if (!group->members[i].command)
+            stem_transaction_reset(&group->members[i].from->transaction);
+    metrics->commits += group->n_commits;
+    metrics->commit_conflicts += group->n_conflicts;
+    metrics->commit_failures += group->n_failures;
+    group->n_commits = group->n_conflicts = group->n_failures = 0;
+    group->n_members = group->n_args = 0;
+    group->wants_sync = group->is_only_in_memory = false;
+    group->connections = NULL;
+    stem_execution_reset(group->execution);
+}
+
+/* Those that found no group with room. */
+static void wake_waiting(stem_server *server)
+{
+    if (!server->has_waiting)
+        return;
+    server->has_waiting = false;
+    for (stem_connection *each = server->connections; each; each = each->next)
+        if (each->waits_for_group && !each->is_in_group)
+            stem_connection_make_ready(each);
+}
+
+void stem_group_finish(stem_group *group)
+{
+    stem_connection *each = group->connections;
+
+    empty(group);
+    while (each) {
+        stem_connection *next = each->next_in_group;
+
+        each->is_in_group = false;
+        each->output_safe = SIZE_MAX;
+        stem_connection_advance(each);
+        each = next;
+    }
+    wake_waiting(group->server);
+}

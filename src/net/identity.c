@@ -1,0 +1,296 @@
+/*
+ * Who a connection is: logging in, the scope and the rights that come with it, and what is
+ * dropped when it becomes somebody else or goes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../error.h"
+#include "connection.h"
+#include "cursors.h"
+#include "login.h"
+#include "sessions.h"
+#include "snapshots.h"
+
+enum { EVERY_RIGHT = STEM_MAY_READ | STEM_MAY_WRITE | STEM_MAY_ADMIN };
+
+/* ---- Becoming and leaving --------------------------------------------------------- */
+
+/* Adds the names of a path in text form, each with a NUL behind it. */
+static int add_scope(stem_buffer *scope, const char *text)
+{
+    size_t n;
+    char **names = stem_path_parse(text, &n);
+
+    if (!names)
+        return stem_errcode();
+    for (size_t i = 0; i < n; i++)
+        stem_buffer_add(scope, names[i], strlen(names[i]) + 1);
+    stem_free(names);
+    return scope->len < STEM_PATH_MAX ? STEM_OK
+                                      : stem_fail(STEM_EINVAL, "the scope is too long");
+}
+
+static int add_wanted_scope(stem_buffer *scope, const stem_slice *wanted)
+{
+    char *text = wanted ? malloc(wanted->len + 1) : NULL;
+
+    if (!wanted)
+        return STEM_OK;
+    if (!text)
+        return stem_fail(STEM_ENOMEM, "no memory for a scope");
+    memcpy(text, wanted->data, wanted->len);
+    text[wanted->len] = '\0';
+    const int code = memchr(text, '\0', wanted->len)
+                         ? stem_fail(STEM_EINVAL, "the scope holds a NUL")
+                         : add_scope(scope, text);
+    free(text);
+    return code;
+}
+
+/* Snapshots belong to the connection as long as it has no session. */
+static void hold_as_connection(stem_connection *connection)
+{
+    memset(connection->holder, 0, sizeof connection->holder);
+    memcpy(connection->holder, &connection->id, sizeof connection->id);
+    connection->has_session = false;
+    connection->caller.session = NULL;
+    connection->caller.holder = (stem_slice){connection->holder, sizeof connection->id};
+}
+
+int stem_connection_be(stem_connection *connection, const stem_user *user,
+                       const stem_slice *scope)
+{
+    stem_server *server = connection->server;
+    stem_buffer made = {0};
+    int code = STEM_OK;
+
+    stem_buffer_add(&made, server->scope.data, server->scope.len);
+    if (user)
+        code = add_scope(&made, user->scope);
+    if (code == STEM_OK)
+        code = add_wanted_scope(&made, scope);
+    if (code == STEM_OK && made.failed)
+        code = stem_fail(STEM_ENOMEM, "no memory for a scope");
+    if (code != STEM_OK) {
+        free(made.data);
+        return code;
+    }
+    stem_connection_leave(connection);
+    free(connection->scope);
+    connection->scope = made.data;
+    connection->scope_len = made.len;
+    connection->user = user;
+    connection->rights = user ? user->rights : EVERY_RIGHT;
+    connection->is_authenticated = true;
+    connection->caller.engine = server->engine;
+    connection->caller.cursors = server->cursors;
+    connection->caller.snapshots = server->snapshots;
+    connection->caller.user = (stem_slice){0};
+    if (user)
+        connection->caller.user = (stem_slice){user->name, strlen(user->name)};
+    hold_as_connection(connection);
+    stem_connection_allow(connection);
+    return STEM_OK;
+}
+
+void stem_connection_leave(stem_connection *connection)
+{
+    stem_server *server = connection->server;
+
+    if (!connection->is_authenticated)
+        return;
+    if (!connection->is_in_group)
+        stem_transaction_reset(&connection->transaction);
+    if (connection->has_session)
+        stem_sessions_leave(server->sessions, &connection->session, connection->slot,
+                            connection);
+    else
+        stem_snapshots_drop_all(server->snapshots, connection->caller.holder);
+    hold_as_connection(connection);
+    connection->has_raw_keys = false;
+}
+
+void stem_connection_forget(stem_connection *connection)
+{
+    stem_transaction_reset(&connection->transaction);
+    free(connection->scope);
+    free(connection->name);
+    stem_access_release(connection->access);
+    connection->scope = connection->name = NULL;
+    connection->access = NULL;
+    connection->user = NULL;
+}
+
+/* ---- Logging in ------------------------------------------------------------------- */
+
+/* A login under way. The connection waits for it, and is not freed before it is over. */
+struct stem_login_wait {
+    stem_post post;
+    stem_connection *connection;
+    uint64_t ticket;
+    enum stem_login_outcome outcome;
+    stem_access *access; /* counted, when granted */
+    const stem_user *user;
+    char *scope;
+    size_t scope_len;
+    bool has_scope;
+    int hello;
+};
+
+static void free_wait(struct stem_login_wait *wait)
+{
+    wait->connection->login = NULL;
+    stem_access_release(wait->access);
+    free(wait->scope);
+    free(wait);
+}
+
+/* The user as the file has it by now; NULL when the line has changed meanwhile. */
+static const stem_user *current(const stem_server *server, const stem_user *user)
+{
+    const stem_slice name = {user->name, strlen(user->name)};
+    const stem_user *now = stem_access_find(server->access, name);
+
+    return now && stem_user_equal(now, user) ? now : NULL;
+}
+
+static void reply_refused(stem_connection *connection, enum stem_login_outcome outcome)
+{
+    stem_reply *reply = &connection->output;
+
+    switch (outcome) {
+    case STEM_LOGIN_TOO_MANY:
+        stem_reply_error(reply, "BUSY too many failed logins, try again later");
+        break;
+    case STEM_LOGIN_BUSY:
+    case STEM_LOGIN_STOPPED:
+        stem_reply_error(reply, "BUSY too many logins are under way, try again");
+        break;
+    case STEM_LOGIN_FAILED:
+        stem_reply_failure(reply, STEM_ENOMEM);
+        break;
+    default:
+        stem_reply_error(reply,
+                         "WRONGPASS invalid username-password pair or user is disabled.");
+        break;
+    }
+    connection->server->metrics.failed_logins++;
+}
+
+static void become(stem_connection *connection, const stem_user *user,
+                   const stem_slice *scope, int hello)
+{
+    stem_server *server = connection->server;
+
+    if (stem_connection_be(connection, user, scope) != STEM_OK) {
+        stem_reply_error(&connection->output, "INVALID the scope is no canonical path");
+        return;
+    }
+    if (user) {
+        stem_access *before = connection->access;
+
+        connection->access = stem_access_retain(server->access);
+        stem_access_release(before);
+    }
+    if (hello != 0)
+        connection->output.version = hello;
+    if (hello != 0)
+        stem_connection_greet(connection);
+    else
+        stem_reply_status(&connection->output, "OK");
+}
+
+static void finish_login(stem_post *post)
+{
+    struct stem_login_wait *wait = (struct stem_login_wait *)post;
+    stem_connection *connection = wait->connection;
+    const stem_user *user = wait->user ? current(connection->server, wait->user) : NULL;
+    const stem_slice scope = {wait->scope, wait->scope_len};
+
+    connection->server->n_tasks--;
+    if (!connection->is_dead) {
+        if (wait->outcome == STEM_LOGIN_GRANTED && user)
+            become(connection, user, wait->has_scope ? &scope : NULL, wait->hello);
+        else
+            reply_refused(connection, wait->outcome);
+    }
+    free_wait(wait);
+    stem_connection_advance(connection);
+}
+
+/* On a thread of the pool's. */
+static void on_login(void *argument, enum stem_login_outcome outcome,
+                     const stem_user *user)
+{
+    struct stem_login_wait *wait = argument;
+
+    wait->outcome = outcome;
+    wait->user = user;
+    if (!user) { /* nothing of the list is needed any more */
+        stem_access_release(wait->access);
+        wait->access = NULL;
+    }
+    wait->post.run = finish_login;
+    stem_server_post(wait->connection->server, &wait->post);
+}
+
+static struct stem_login_wait *make_wait(stem_connection *connection,
+                                         const stem_slice *scope, int hello)
+{
+    struct stem_login_wait *wait = calloc(1, sizeof *wait);
+
+    if (!wait)
+        return NULL;
+    wait->connection = connection;
+    wait->hello = hello;
+    wait->has_scope = scope != NULL;
+    if (scope) {
+        wait->scope = malloc(scope->len + 1);
+        if (!wait->scope) {
+            free(wait);
+            return NULL;
+        }
+        memcpy(wait->scope, scope->data, scope->len);
+        wait->scope_len = scope->len;
+    }
+    wait->access = stem_access_retain(connection->server->access);
+    connection->login = wait;
+    return wait;
+}
+
+void stem_connection_login(stem_connection *connection, stem_slice name,
+                           stem_slice password, const stem_slice *scope, int hello)
+{
+    stem_server *server = connection->server;
+    struct stem_login_wait *wait = make_wait(connection, scope, hello);
+
+    if (!wait) {
+        stem_reply_failure(&connection->output, STEM_ENOMEM);
+        return;
+    }
+    const stem_login_request request = {.access = server->access,
+                                        .user = name,
+                                        .password = password,
+                                        .peer = connection->peer,
+                                        .done = on_login,
+                                        .argument = wait};
+    server->n_tasks++;
+    const enum stem_login_outcome outcome =
+        stem_login_start(server->login, &request, &wait->ticket);
+    if (outcome == STEM_LOGIN_WAITS)
+        return;
+    server->n_tasks--;
+    free_wait(wait);
+    reply_refused(connection, outcome);
+}
+
+void stem_connection_abandon_login(stem_connection *connection)
+{
+    struct stem_login_wait *wait = connection->login;
+
+    if (!wait || !stem_login_cancel(connection->server->login, wait->ticket))
+        return;
+    connection->server->n_tasks--;
+    free_wait(wait);
+}

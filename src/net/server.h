@@ -1,0 +1,163 @@
+/*
+ * A server: what its rooms share. One thread at a time runs the loop: it reads requests, runs
+ * commands and sends replies (connection.c, dispatch.c). Writes gather in a group, which is
+ * committed as one (group.c) before the loop turns again; when that takes long, the second
+ * thread takes the loop over, and readers do not notice (loop.c).
+ *
+ * Everything here belongs to the thread that has the loop, but for what is said to have a lock.
+ */
+#ifndef STEM_NET_SERVER_H
+#define STEM_NET_SERVER_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "access.h"
+#include "command.h"
+
+typedef struct stem_connection stem_connection;
+typedef struct stem_group stem_group;
+
+/* Something to be done in the loop, whoever asked for it. */
+typedef struct stem_post {
+    struct stem_post *next;
+    void (*run)(struct stem_post *post); /* frees it, where that is due */
+} stem_post;
+
+typedef struct stem_listener {
+    char *address; /* as stem_server_address gives it */
+    char *path;    /* of a Unix socket, to be removed; NULL for TCP */
+    int fd;
+    bool has_tls;
+    struct event *ready;
+    stem_server *server;
+} stem_listener;
+
+/* What has happened since the start; for INFO and Prometheus. */
+typedef struct stem_metrics {
+    uint64_t commands, connections, refused_connections, failed_logins, denied;
+    uint64_t commits, commit_conflicts, commit_failures, handovers;
+    uint64_t bytes_in, bytes_out;
+} stem_metrics;
+
+/* How the loop and commits are shared between the two threads; see loop.c. */
+typedef struct stem_roles {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t threads[2];
+    size_t n_threads;
+    bool is_stopping;
+    stem_group *left;      /* for the thread that commits, by the one that has the loop */
+    stem_group *done;      /* committed, to be finished by the one that has the loop */
+    atomic_bool is_parked; /* the spare thread waits without a time limit */
+    atomic_uint_fast64_t turn;
+    atomic_uint_fast64_t began_ns;
+} stem_roles;
+
+struct stem_server {
+    stem_engine *engine; /* lent */
+    stem_db *handle;     /* which keeps it open; serve.c's own */
+    stem_slice scope;    /* what is served, as stored bytes; owned */
+    stem_server_options
+        options; /* completed; of the texts only `users` outlives opening */
+
+    struct event_base *base;
+    struct event *tick, *posted;
+    stem_listener *listeners;
+    size_t n_listeners;
+    bool is_paused, is_draining, is_read_only, has_waiting;
+    uint64_t drain_until_ms;
+    void *tls;                /* an SSL_CTX */
+    stem_access *access;      /* NULL without users */
+    struct stem_login *login; /* NULL without users */
+    struct stem_worker *worker;
+    struct stem_cursors *cursors;
+    struct stem_snapshots *snapshots;
+    struct stem_sessions *sessions;
+    struct evhttp *metrics_http;
+    int metrics_fd;
+    char *metrics_address;
+
+    stem_connection *connections; /* the one that was silent for longest first */
+    stem_connection *ready;       /* may go on, without anything more having arrived */
+    size_t n_connections, most_connections; /* those that are open */
+    size_t input_bytes;                     /* of all connections */
+    uint64_t now_ms, last_id;
+    uint64_t started_ms;
+    stem_metrics metrics;
+
+    stem_execution *reader;
+    /* Of the two groups one is committed, or waits for it, while the other forms. */
+    stem_group *forming, *unused;
+    uint64_t turns;
+    size_t n_tasks; /* on other threads */
+    stem_roles roles;
+
+    pthread_mutex_t post_lock;
+    stem_post *posts, **posts_end;
+    int post_fd; /* an eventfd */
+};
+
+uint64_t stem_net_now_ns(void);
+
+/* ---- loop.c: who runs the loop, and who commits ------------------------------------- */
+
+int stem_loop_prepare(stem_server *server);
+void stem_loop_forget(stem_server *server);
+/* Two threads, which end when the server is draining and nothing is left to do. */
+int stem_loop_start(stem_server *server);
+void stem_loop_join(stem_server *server);
+/* From any thread. */
+void stem_server_post(stem_server *server, stem_post *post);
+
+/* ---- listener.c --------------------------------------------------------------------- */
+
+/* Refuses what the options do not allow, and listens. */
+int stem_listeners_open(stem_server *server);
+/* Stops listening; their addresses stay until they are freed. */
+void stem_listeners_close(stem_server *server);
+void stem_listeners_free(stem_server *server);
+/* A listening socket at "host:port", and the address it has got in `*address`, owned. */
+int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **address);
+/* Stops accepting, or goes on where nothing keeps it from that. */
+void stem_listeners_pause(stem_server *server, bool is_paused);
+
+/* ---- group.c: writes that are committed as one -------------------------------------- */
+
+stem_group *stem_group_new(stem_server *server);
+void stem_group_free(stem_group *group);
+bool stem_group_is_empty(const stem_group *group);
+bool stem_group_is_full(const stem_group *group);
+/* Whether a member has asked for durability. */
+bool stem_group_is_slow(const stem_group *group);
+/* Adds a command of the connection, whose words stay where they are until the group is done,
+ * and runs it; false, with nothing done, when there is no memory. */
+bool stem_group_add(stem_group *group, stem_connection *from, const stem_command *command,
+                    const stem_slice *args, size_t n_args);
+/* The same for all that was queued since MULTI. */
+bool stem_group_add_transaction(stem_group *group, stem_connection *from);
+/* Writes it. From either thread; the replies of its connections are this group's until
+ * stem_group_finish. */
+void stem_group_commit(stem_group *group);
+/* Lets its connections go on, and empties it. */
+void stem_group_finish(stem_group *group);
+
+/* ---- server.c ----------------------------------------------------------------------- */
+
+/* Serves what lies below `scope`, stored bytes, in an engine that outlives the server. */
+int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_only,
+                         const stem_server_options *options, stem_server **server);
+int stem_net_server_reload(stem_server *server);
+void stem_net_server_close(stem_server *server);
+const char *stem_net_server_address(const stem_server *server, size_t i);
+
+/* ---- metrics.c ---------------------------------------------------------------------- */
+
+/* What INFO says, to an administrator or to somebody who is confined. */
+void stem_metrics_info(const stem_server *server, bool is_admin, stem_buffer *out);
+/* Serves the same as Prometheus has it, over HTTP, where the options say so. */
+int stem_metrics_listen(stem_server *server);
+void stem_metrics_close(stem_server *server);
+
+#endif

@@ -1,0 +1,117 @@
+/*
+ * Serving a database: the public calls, over net/server.h.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "db.h"
+#include "error.h"
+
+#ifdef HAVE_LIBEVENT
+
+#include "net/server.h"
+
+static int check(stem_server **server, const stem_db *db)
+{
+    const int code = stem_db_check(db, "serve");
+
+    if (code != STEM_OK)
+        return code;
+    if (!server)
+        return stem_fail_at(stem_fail(STEM_EINVAL, "the output is NULL"), "serve", NULL);
+    if (db->frozen)
+        return stem_fail_at(stem_fail(STEM_EINVAL, "a snapshot cannot be served"),
+                            "serve", NULL);
+    return STEM_OK;
+}
+
+int stem_server_open(stem_server **server, stem_db *db,
+                     const stem_server_options *options)
+{
+    static const stem_server_options defaults;
+
+    int code = check(server, db);
+    if (code != STEM_OK)
+        return code;
+    stem_db *held = stem_dup(db);
+    if (!held)
+        return stem_errcode();
+    const stem_slice scope = {held->prefix, held->prefix_len};
+    stem_server *opened;
+    code = stem_net_server_open(held->engine, scope, held->is_read_only,
+                                options ? options : &defaults, &opened);
+    if (code != STEM_OK) {
+        stem_db_release(held);
+        return stem_fail_at(code, "serve", NULL);
+    }
+    opened->handle = held;
+    *server = opened;
+    return STEM_OK;
+}
+
+const char *stem_server_address(const stem_server *server, size_t i)
+{
+    return server ? stem_net_server_address(server, i) : NULL;
+}
+
+int stem_server_reload(stem_server *server)
+{
+    if (!server)
+        return stem_fail(STEM_EINVAL, "reload: the server is NULL");
+    const int code = stem_net_server_reload(server);
+    return code == STEM_OK ? code : stem_fail_at(code, "reload", NULL);
+}
+
+int stem_server_close(stem_server *server)
+{
+    if (!server)
+        return STEM_OK;
+    stem_db *held = server->handle;
+    stem_net_server_close(server);
+    const int code = stem_close(held);
+    if (code != STEM_OK) { /* what it could not write goes to who opens it next */
+        stem_failure cause;
+
+        stem_failure_save(&cause);
+        stem_db_release(held);
+        stem_failure_restore(&cause);
+    }
+    return code;
+}
+
+#else
+
+static int refuse(void)
+{
+    return stem_fail(STEM_ENOTSUP, "serve: this build was made without libevent");
+}
+
+int stem_server_open(stem_server **server, stem_db *db,
+                     const stem_server_options *options)
+{
+    (void)server;
+    (void)db;
+    (void)options;
+    return refuse();
+}
+
+const char *stem_server_address(const stem_server *server, size_t i)
+{
+    (void)server;
+    (void)i;
+    return NULL;
+}
+
+int stem_server_reload(stem_server *server)
+{
+    (void)server;
+    return refuse();
+}
+
+int stem_server_close(stem_server *server)
+{
+    return server ? refuse() : STEM_OK;
+}
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * `stem serve`: a database for other processes.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "tool.h"
+
+enum {
+    LISTEN = 'l',
+    USERS = 'u',
+    TLS_CERT = 256,
+    TLS_KEY,
+    METRICS,
+    INSECURE,
+    READ_ONLY,
+    MEMORY,
+    MAX_CLIENTS,
+    IDLE,
+    MAX_REQUEST
+};
+
+static const struct option options[] = {
+    {"listen", required_argument, NULL, LISTEN},
+    {"users", required_argument, NULL, USERS},
+    {"tls-cert", required_argument, NULL, TLS_CERT},
+    {"tls-key", required_argument, NULL, TLS_KEY},
+    {"metrics", required_argument, NULL, METRICS},
+    {"insecure", no_argument, NULL, INSECURE},
+    {"read-only", no_argument, NULL, READ_ONLY},
+    {"memory", required_argument, NULL, MEMORY},
+    {"max-clients", required_argument, NULL, MAX_CLIENTS},
+    {"idle", required_argument, NULL, IDLE},
+    {"max-request", required_argument, NULL, MAX_REQUEST},
+    {NULL, 0, NULL, 0},
+};
+
+enum { MOST_ADDRESSES = 16 };
+
+typedef struct wanted {
+    const char *location;
+    const char *listen[MOST_ADDRESSES + 1];
+    size_t n_listen;
+    stem_server_options server;
+    stem_options database;
+} wanted;
+
+static void read_arguments(int argc, char **argv, wanted *what)
+{
+    arguments args;
+    int option;
+
+    arguments_start(&args, &serve_command, argc, argv);
+    while ((option = arguments_next(&args)) != -1) {
+        switch (option) {
+        case LISTEN:
+            if (what->n_listen == MOST_ADDRESSES)
+                usage_error(&serve_command, "too many addresses to listen at");
+            what->listen[what->n_listen++] = optarg;
+            break;
+        case USERS:
+            what->server.users = optarg;
+            break;
+        case TLS_CERT:
+            what->server.tls_certificate = optarg;
+            break;
+        case TLS_KEY:
+            what->server.tls_key = optarg;
+            break;
+        case METRICS:
+            what->server.metrics = optarg;
+            break;
+        case INSECURE:
+            what->server.insecure = true;
+            break;
+        case READ_ONLY:
+            what->database.read_only = true;
+            break;
+        case MEMORY:
+            what->database.writeback_bytes =
+                parse_count(&serve_command, "--memory", optarg) << 20;
+            break;
+        case MAX_CLIENTS:
+            what->server.max_clients =
+                parse_count(&serve_command, "--max-clients", optarg);
+            break;
+        case IDLE:
+            what->server.idle_seconds = parse_count(&serve_command, "--idle", optarg);
+            break;
+        case MAX_REQUEST:
+            what->server.max_request_bytes =
+                parse_count(&serve_command, "--max-request", optarg);
+            break;
+        default:
+            break;
+        }
+    }
+    if (what->n_listen == 0)
+        usage_error(&serve_command, "give at least one --listen");
+    what->server.listen = what->listen;
+    what->location = args.operands[0];
+}
+
+/* Each connection takes a descriptor, beside those of the tables. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit); /* what it is will do, if this fails */
+}
+
+/* Serves until it is told to end. The signals are blocked already. */
+static int wait_for_end(stem_server *server, const sigset_t *signals)
+{
+    int signal;
+
+    while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
+        if (stem_server_reload(server) != STEM_OK)
+            complain("the users stay as they were: %s", stem_errmsg());
+    return DONE;
+}
+
+static int serve(stem_db *db, const wanted *what, const sigset_t *signals)
+{
+    stem_server *server;
+    const char *address;
+
+    int code = stem_server_open(&server, db, &what->server);
+    if (code != STEM_OK)
+        return complain_code(code);
+    for (size_t i = 0; (address = stem_server_address(server, i)); i++)
+        printf("serving %s at %s\n", what->location, address);
+    fflush(stdout);
+    int status = wait_for_end(server, signals);
+    code = stem_server_close(server);
+    return code == STEM_OK ? status : complain_code(code);
+}
+
+static int run(const command *which, int argc, char **argv)
+{
+    wanted what = {0};
+    sigset_t signals;
+    stem_db *db;
+
+    (void)which;
+    read_arguments(argc, argv, &what);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    raise_limits();
+    int code = stem_open(&db, what.location, &what.database);
+    if (code == STEM_NOTFOUND) {
+        complain("%s: there is no database", what.location);
+        return NOT_FOUND;
+    }
+    if (code != STEM_OK)
+        return complain_code(code);
+    int status = serve(db, &what, &signals);
+    code = stem_close(db);
+    return code == STEM_OK ? status : complain_code(code);
+}
+
+const command serve_command = {
+    .name = "serve",
+    .operands = "LOCATION --listen ADDRESS...",
+    .summary = "serve a database to other processes",
+    .help =
+        "Serves the database to redis-cli, to client libraries of Redis, and to "
+        "programs\n"
+        "that open the address as a location, until SIGTERM or SIGINT. SIGHUP reads the\n"
+        "users file again. The database is made when there is none.\n"
+        "\n"
+        "  -l, --listen ADDRESS  unix:/path or tcp://host:port; may be given again\n"
+        "  -u, --users FILE      who may connect, as `stem passwd` writes it\n"
+        "      --tls-cert FILE   certificate and key in PEM: TLS on TCP\n"
+        "      --tls-key FILE\n"
+        "      --metrics ADDRESS host:port for Prometheus, at /metrics\n"
+        "      --insecure        allow TCP without users, and beyond this machine\n"
+        "                        without TLS\n"
+        "      --read-only       answer no writes\n"
+        "      --memory MIB      memory for values that are read again, from 1\n"
+        "      --max-clients N   connections at a time (10000)\n"
+        "      --max-request N   bytes of one request (67108864)\n"
+        "      --idle SECONDS    after which a silent connection is closed (3600)\n",
+    .min_operands = 1,
+    .max_operands = 1,
+    .letters = "l:u:",
+    .options = options,
+    .run = run,
+};

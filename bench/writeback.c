@@ -425,8 +425,8 @@ static void draw(const char *path)
     const chart_line lines[] = {
         {"Stem, open loop", colours[RIVAL_STEM], false, &open_loop[RIVAL_STEM]},
         {"LevelDB, open loop", colours[RIVAL_RAW], false, &open_loop[RIVAL_RAW]},
-        {"Stem, processor its own", pale[RIVAL_STEM], false, &apart[RIVAL_STEM]},
-        {"LevelDB, processor its own", pale[RIVAL_RAW], false, &apart[RIVAL_RAW]},
+        {"Stem, its own core", pale[RIVAL_STEM], false, &apart[RIVAL_STEM]},
+        {"LevelDB, its own core", pale[RIVAL_RAW], false, &apart[RIVAL_RAW]},
         {"Stem, saturated", colours[RIVAL_STEM], true, &saturated[RIVAL_STEM]},
         {"LevelDB, saturated", colours[RIVAL_RAW], true, &saturated[RIVAL_RAW]},
     };

@@ -142,6 +142,8 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t size)
         *(void **)&real = next("write");
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
         return real(fd, bytes, size);
+    if (io_fails.write_delay != 0)
+        usleep((useconds_t)io_fails.write_delay);
     enter();
     if (io_fails.write != 0 && find(&status)) {
         written = size > 1 ? real(fd, bytes, size / 2) : 0;

@@ -7,6 +7,7 @@
  */
 #include "connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -231,7 +232,7 @@ static void tidy_input(stem_connection *connection)
 static bool make_input_room(stem_connection *connection)
 {
     stem_server *server = connection->server;
-    size_t wanted = connection->parser.wanted;
+    size_t wanted = connection->input_wanted;
 
     if (wanted < connection->input_len + 1)
         wanted = connection->input_len + 1;
@@ -296,10 +297,11 @@ static bool read_request(stem_connection *connection)
 {
     const size_t left = connection->input_len - connection->input_used;
 
-    if (left == 0 || left < connection->parser.wanted)
+    if (left == 0 || left < connection->input_wanted)
         return false;
     const int state = stem_resp_parse(&connection->parser,
                                       connection->input + connection->input_used, left);
+    connection->input_wanted = state == STEM_RESP_MORE ? connection->parser.wanted : 0;
     if (state == STEM_RESP_READY)
         return true;
     if (state == STEM_RESP_MORE)
@@ -315,8 +317,12 @@ static void end_broken(stem_connection *connection)
         return;
     if (connection->broken != STEM_RESP_BROKEN)
         stem_reply_failure(&connection->output, connection->broken);
-    else if (connection->parser.problem)
-        stem_reply_error(&connection->output, connection->parser.problem);
+    else if (connection->parser.problem) {
+        char text[128];
+
+        snprintf(text, sizeof text, "ERR %s", connection->parser.problem);
+        stem_reply_error(&connection->output, text);
+    }
     stem_connection_end(connection);
 }
 

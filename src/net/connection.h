@@ -45,6 +45,7 @@ struct stem_connection {
 
     char *input;
     size_t input_len, input_used, input_capacity;
+    size_t input_wanted; /* bytes of the next request that there must be to read on */
     stem_resp_parser parser;
     stem_reply output;
     size_t output_sent, output_safe; /* what is behind the second is not to be sent yet */

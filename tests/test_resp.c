@@ -310,7 +310,7 @@ static void assert_long_line(const char *start, char byte, const char *problem)
     size_t at = strlen(start);
     size_t line =
         at > 0 ? at - 1 : 0; /* where the line begins that the last byte is in */
-    char *bytes = malloc(at + LINE + 2);
+    char *bytes = malloc(at + LINE + 3);
 
     memcpy(bytes, start, at);
     memset(bytes + at, byte, LINE + 2);
@@ -319,10 +319,10 @@ static void assert_long_line(const char *start, char byte, const char *problem)
     end();
     begin();
     assert_broken(bytes, line + LINE + 1, problem);
-    bytes[line + LINE + 1] = '\n';
+    memcpy(bytes + line + LINE + 1, "\r\n", 2);
     end();
     begin();
-    assert_broken(bytes, line + LINE + 2, problem);
+    assert_broken(bytes, line + LINE + 3, problem);
     free(bytes);
 }
 

@@ -20,8 +20,8 @@ typedef struct stem_peer {
     stem_engine *engine; /* the one below the execution */
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
-    stem_slice user;               /* empty for nobody */
-    stem_slice holder;             /* whose snapshots: the session's id, or the connection's */
+    stem_slice user;   /* empty for nobody */
+    stem_slice holder; /* whose snapshots: the session's id, or the connection's */
     const struct stem_id *session; /* that it is attached to, or NULL */
     unsigned slot;
 } stem_peer;
@@ -54,7 +54,7 @@ enum stem_command_flags {
     STEM_COMMAND_CONNECTION = 8, /* the connection's own: neither run nor start */
     STEM_COMMAND_NO_MULTI = 16,  /* refused between MULTI and EXEC */
     STEM_COMMAND_NO_AUTH = 32,   /* may come before AUTH */
-    STEM_COMMAND_BLOCKS = 64,    /* waits for the disk: run where nobody else waits for it */
+    STEM_COMMAND_BLOCKS = 64, /* waits for the disk: run where nobody else waits for it */
     /* Looks at the engine and not at the execution: what came before it on its connection is
      * to be committed first. So do all that BLOCKS, and those that are started. */
     STEM_COMMAND_LANDED = 128
@@ -71,7 +71,8 @@ typedef struct stem_command {
      * nothing; another answer is a failure of the engine, after which the caller takes back
      * reply and writes and answers in its own words. */
     int (*run)(stem_request *request);
-    /* The words of the request do not outlive the call. */
+    /* The words of the request, its scope and its execution do not outlive the call. With
+     * STEM_OK `*job` is NULL when one reply was added already: an error of the command's own. */
     int (*start)(stem_request *request, stem_engine *engine, stem_job **job);
 } stem_command;
 

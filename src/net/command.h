@@ -24,6 +24,7 @@ typedef struct stem_peer {
     stem_slice holder; /* whose snapshots: the session's id, or the connection's */
     const struct stem_id *session; /* that it is attached to, or NULL */
     unsigned slot;
+    bool can_admin;
 } stem_peer;
 
 /* One command to be run. */

@@ -300,27 +300,6 @@ static int run_compact(stem_request *request)
         request, bounds.is_empty ? STEM_OK : engine->ops->compact(engine, &bounds.range));
 }
 
-static int run_estimate(stem_request *request)
-{
-    stem_engine *engine = request->peer->engine;
-    stem_size_info size = {0};
-    stem_bounds bounds;
-
-    int code = stem_request_bounds(request, 1, &bounds);
-    if (code != STEM_OK)
-        return stem_answered(code);
-    if (!bounds.is_empty)
-        code = engine->ops->estimate(engine, &bounds.range, &size);
-    if (code != STEM_OK)
-        return code;
-    stem_reply_array(request->reply, 2);
-    stem_reply_integer(request->reply, (int64_t)size.table_bytes);
-    /* The logs are everybody's. */
-    stem_reply_integer(request->reply,
-                       request->scope.len > 0 ? 0 : (int64_t)size.log_bytes);
-    return STEM_OK;
-}
-
 static int run_stats(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
@@ -379,7 +358,7 @@ const stem_command stem_own_commands[] = {
     {"STEM.FLUSH", 1, WAITS, 0, 0, 0, run_flush, NULL},
     {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
     {"STEM.COMPACT", 3, WAITS, 0, 0, 0, run_compact, NULL},
-    {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, run_estimate, NULL},
+    {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
     {"STEM.STATS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0, run_stats,
      NULL},
     {.name = NULL}};

@@ -68,9 +68,10 @@ int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes);
 /* The range between two words: its start and its end. */
 int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds);
 
-/* net/command_commit.c, net/command_range.c */
+/* net/command_commit.c, net/command_range.c, net/command_walk.c */
 int stem_run_commit(stem_request *request);
 int stem_run_range(stem_request *request);
 int stem_start_children(stem_request *request, stem_engine *engine, stem_job **job);
+int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **job);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The commands that walk over all that lies below the scope: KEYS, DBSIZE and FLUSHDB, which go
- * in steps so that others are served in between. They look at the engine itself. SCAN has a
+ * The commands that walk over all that lies below the scope: KEYS, DBSIZE and FLUSHDB, and
+ * STEM.ESTIMATE where it must count. They go in steps so that others are served in between. They look at the engine itself. SCAN has a
  * file of its own.
  */
 #include <stdlib.h>
@@ -20,7 +20,9 @@ typedef struct walk_job {
     stem_engine *engine;
     stem_engine_iter *iter; /* NULL: there is nothing to walk */
     size_t scope_len;
-    uint64_t n; /* keys found */
+    uint64_t n;       /* keys found */
+    uint64_t n_bytes; /* of them and their values; STEM.ESTIMATE alone reads values */
+    bool reads_values;
 
     /* KEYS. */
     stem_pattern *pattern;
@@ -52,51 +54,68 @@ static void free_walk(stem_job *base)
     free(job);
 }
 
-/* Begins a walk; takes the pattern over, which may be NULL. */
-static int start_walk(stem_request *request, stem_engine *engine, stem_pattern *pattern,
-                      int (*step)(stem_job *, stem_reply *, bool *), stem_job **started)
+typedef int step_fn(stem_job *job, stem_reply *reply, bool *is_done);
+
+/* Begins a walk over a range. */
+static int start_walk_over(stem_request *request, stem_engine *engine,
+                           const stem_bounds *bounds, step_fn *step, stem_job **started)
 {
     walk_job *job = calloc(1, sizeof *job);
-    stem_bounds bounds;
 
     *started = NULL;
-    if (!job) {
-        free(pattern);
+    if (!job)
         return stem_fail(STEM_ENOMEM, "no memory for a walk");
-    }
     job->base = (stem_job){step, free_walk};
     job->engine = engine;
     job->scope_len = request->scope.len;
-    job->pattern = pattern;
     job->found.version = request->reply->version;
-    int code = stem_match_bounds(request, pattern, &bounds);
-    if (code == STEM_OK && !bounds.is_empty)
-        code = engine->ops->iter_open(engine, NULL, &bounds.range, false, &job->iter);
-    if (code != STEM_OK) {
-        free_walk(&job->base);
-        return code;
+    if (!bounds->is_empty) {
+        int code =
+            engine->ops->iter_open(engine, NULL, &bounds->range, false, &job->iter);
+
+        if (code != STEM_OK) {
+            free_walk(&job->base);
+            return code;
+        }
     }
     *started = &job->base;
     return STEM_OK;
 }
 
+/* Over all that a pattern may match, or everything with NULL. */
+static int start_walk(stem_request *request, stem_engine *engine,
+                      const stem_pattern *pattern, step_fn *step, stem_job **started)
+{
+    stem_bounds bounds;
+
+    *started = NULL;
+    int code = stem_match_bounds(request, pattern, &bounds);
+    if (code != STEM_OK)
+        return code;
+    return start_walk_over(request, engine, &bounds, step, started);
+}
+
+typedef int visit_fn(walk_job *job, stem_slice key, bool *is_enough);
+
 /* Visits keys until the step's time is over, or `visit` says that it is enough: STEM_NOTFOUND
  * behind the last key. */
-static int walk(walk_job *job, int (*visit)(walk_job *, stem_slice, bool *is_enough))
+static int walk(walk_job *job, visit_fn *visit)
 {
     const uint64_t ends_at = stem_clock() + STEP_TIME;
     bool is_enough = false;
-    stem_slice key;
+    stem_slice key, value = {0};
     int code;
 
     if (!job->iter)
         return STEM_NOTFOUND;
     for (unsigned steps = 1; !is_enough; steps++) {
-        code = job->engine->ops->iter_next(job->iter, &key, NULL);
+        code = job->engine->ops->iter_next(job->iter, &key,
+                                           job->reads_values ? &value : NULL);
         if (code == STEM_OK)
             code = visit(job, key, &is_enough);
         if (code != STEM_OK)
             return code;
+        job->n_bytes += value.len;
         if (steps % STEPS_PER_LOOK == 0 && stem_clock() >= ends_at)
             break;
     }
@@ -143,16 +162,21 @@ static int start_keys(stem_request *request, stem_engine *engine, stem_job **sta
     int code = stem_request_pattern(request, 1, &pattern);
     if (code != STEM_OK)
         return stem_answered(code);
-    return start_walk(request, engine, pattern, step_keys, started);
+    code = start_walk(request, engine, pattern, step_keys, started);
+    if (*started)
+        walk_of(*started)->pattern = pattern;
+    else
+        free(pattern);
+    return code;
 }
 
 /* ---- DBSIZE ----------------------------------------------------------------------- */
 
 static int visit_count(walk_job *job, stem_slice key, bool *is_enough)
 {
-    (void)key;
     (void)is_enough;
     job->n++;
+    job->n_bytes += key.len - job->scope_len;
     return STEM_OK;
 }
 
@@ -171,6 +195,52 @@ static int step_dbsize(stem_job *base, stem_reply *reply, bool *is_done)
 static int start_dbsize(stem_request *request, stem_engine *engine, stem_job **started)
 {
     return start_walk(request, engine, NULL, step_dbsize, started);
+}
+
+/* ---- STEM.ESTIMATE ---------------------------------------------------------------- */
+
+static void reply_sizes(stem_reply *reply, uint64_t table_bytes, uint64_t log_bytes)
+{
+    stem_reply_array(reply, 2);
+    stem_reply_integer(reply, (int64_t)table_bytes);
+    stem_reply_integer(reply, (int64_t)log_bytes);
+}
+
+static int step_estimate(stem_job *base, stem_reply *reply, bool *is_done)
+{
+    walk_job *job = walk_of(base);
+
+    int code = walk(job, visit_count);
+    if (code != STEM_NOTFOUND)
+        return code;
+    reply_sizes(reply, job->n_bytes, 0);
+    *is_done = true;
+    return STEM_OK;
+}
+
+/* What the engine knows of sizes counts whole blocks, in which the neighbours' entries lie too,
+ * and logs are everybody's: within a scope it is for admins, and for others bytes are counted. */
+int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **started)
+{
+    stem_size_info size = {0};
+    stem_bounds bounds;
+
+    *started = NULL;
+    int code = stem_request_bounds(request, 1, &bounds);
+    if (code != STEM_OK)
+        return stem_answered(code);
+    if (request->scope.len > 0 && !request->peer->can_admin) {
+        code = start_walk_over(request, engine, &bounds, step_estimate, started);
+        if (code == STEM_OK)
+            walk_of(*started)->reads_values = true;
+        return code;
+    }
+    if (!bounds.is_empty)
+        code = engine->ops->estimate(engine, &bounds.range, &size);
+    if (code == STEM_OK)
+        reply_sizes(request->reply, size.table_bytes,
+                    request->scope.len > 0 ? 0 : size.log_bytes);
+    return code;
 }
 
 /* ---- FLUSHDB ---------------------------------------------------------------------- */

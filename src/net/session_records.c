@@ -47,7 +47,8 @@ static int read_record(stem_slice key, stem_slice bytes, stem_session_record *re
         !next_of_type(&cursor, STEM_STR, &user) ||
         !next_of_type(&cursor, STEM_INT, &slots) || slots.as.integer < 1 ||
         slots.as.integer > STEM_SESSION_SLOTS_MAX ||
-        !next_of_type(&cursor, STEM_INT, &sequence))
+        !next_of_type(&cursor, STEM_INT, &sequence) || sequence.as.integer < 0 ||
+        sequence.as.integer == INT64_MAX)
         return stem_fail(STEM_ECORRUPT, "the record of a session is damaged");
     memcpy(record->id.bytes, key.data + sizeof session_prefix, STEM_ID_BYTES);
     record->user = (stem_slice){user.as.str.data, user.as.str.len};

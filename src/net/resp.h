@@ -43,6 +43,7 @@ typedef struct stem_resp_parser {
     size_t args_capacity;
     size_t *offsets; /* of what was read of a request that is not complete */
     size_t n_read, n_expected, position;
+    size_t scanned;       /* so many bytes from there on end no line */
     stem_buffer unquoted; /* words of a request on one line */
 } stem_resp_parser;
 

@@ -10,6 +10,23 @@
 #include "execution.h"
 #include "resp.h"
 
+struct stem_cursors;
+struct stem_snapshots;
+struct stem_id;
+
+/* Who asks, and what is kept for them between one request and the next: for the commands that
+ * see more than an execution. Safe to read from several threads at once. */
+typedef struct stem_peer {
+    stem_engine *engine; /* the one below the execution */
+    struct stem_cursors *cursors;
+    struct stem_snapshots *snapshots;
+    stem_slice user;   /* empty for nobody */
+    stem_slice holder; /* whose snapshots: the session's id, or the connection's */
+    const struct stem_id *session; /* that it is attached to, or NULL */
+    unsigned slot;
+    bool can_admin;
+} stem_peer;
+
 /* One command to be run. */
 typedef struct stem_request {
     const stem_slice *args; /* args[0] is the command's name, as it was sent */
@@ -18,6 +35,8 @@ typedef struct stem_request {
     bool has_raw_keys; /* keys of STEM.* come as they are stored (docs/wire.md) */
     stem_execution *on;
     stem_reply *reply;
+    const stem_peer *peer; /* NULL where none of SCAN and STEM.* is run */
+    bool wants_sync;       /* set by a command whose commit is to be synced */
 } stem_request;
 
 /* A command that takes long: it is run in steps of about a millisecond, between which others
@@ -35,7 +54,11 @@ enum stem_command_flags {
     STEM_COMMAND_ADMIN = 4,      /* wants the right to administer */
     STEM_COMMAND_CONNECTION = 8, /* the connection's own: neither run nor start */
     STEM_COMMAND_NO_MULTI = 16,  /* refused between MULTI and EXEC */
-    STEM_COMMAND_NO_AUTH = 32    /* may come before AUTH */
+    STEM_COMMAND_NO_AUTH = 32,   /* may come before AUTH */
+    STEM_COMMAND_BLOCKS = 64, /* waits for the disk: run where nobody else waits for it */
+    /* Looks at the engine and not at the execution: what came before it on its connection is
+     * to be committed first. So do all that BLOCKS, and those that are started. */
+    STEM_COMMAND_LANDED = 128
 };
 
 typedef struct stem_command {
@@ -49,7 +72,8 @@ typedef struct stem_command {
      * nothing; another answer is a failure of the engine, after which the caller takes back
      * reply and writes and answers in its own words. */
     int (*run)(stem_request *request);
-    /* The words of the request do not outlive the call. */
+    /* The words of the request, its scope and its execution do not outlive the call. With
+     * STEM_OK `*job` is NULL when one reply was added already: an error of the command's own. */
     int (*start)(stem_request *request, stem_engine *engine, stem_job **job);
 } stem_command;
 

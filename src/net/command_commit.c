@@ -1,0 +1,317 @@
+/*
+ * STEM.COMMIT: operations applied all or nothing, exactly once where the commit carries a
+ * number. Everything that was sent is read before anything is judged, and judged before
+ * anything is written: expectations see the database without the writes beside them.
+ *
+ * The number's record is read through the execution like any key, so that it cannot change
+ * between this judgement and the write.
+ */
+#include <stdio.h>
+
+#include "../error.h"
+#include "../value.h"
+#include "command_own.h"
+#include "sessions.h"
+
+enum kind { PUT, PUTJSON, DEL, ABSENT, EQUAL, EMPTY, N_KINDS };
+
+static const struct {
+    const char *name;
+    size_t n_words; /* behind the name */
+} kinds[N_KINDS] = {{"PUT", 2},    {"PUTJSON", 2}, {"DEL", 1},
+                    {"ABSENT", 1}, {"EQUAL", 2},   {"EMPTY", 2}};
+
+typedef struct operation {
+    enum kind kind;
+    stem_slice key, value;
+    stem_bounds bounds; /* of EMPTY */
+} operation;
+
+typedef struct own_commit {
+    stem_request *request;
+    uint64_t number; /* 0: nobody repeats it */
+    bool is_synced;
+    operation *operations;
+    size_t n_operations;
+    size_t n_expectations, n_writes;
+
+    /* The records of the session and of its slot, and then the keys of ABSENT and EQUAL, with
+     * what they hold. */
+    stem_slice *keys, *values;
+    size_t n_keys;
+    char session_key[STEM_SESSION_KEY_LEN], slot_key[STEM_SLOT_KEY_LEN];
+} own_commit;
+
+/* ---- Reading what was sent -------------------------------------------------------- */
+
+static int read_kind(own_commit *commit, size_t at, enum kind *kind)
+{
+    const stem_request *request = commit->request;
+
+    for (int i = 0; i < N_KINDS; i++)
+        if (stem_is_word(request->args[at], kinds[i].name) &&
+            request->n_args - at > kinds[i].n_words) {
+            *kind = (enum kind)i;
+            return STEM_OK;
+        }
+    return stem_refuse_syntax(commit->request);
+}
+
+static int read_operation(own_commit *commit, size_t at, operation *read)
+{
+    stem_request *request = commit->request;
+
+    int code = read_kind(commit, at, &read->kind);
+    if (code != STEM_OK)
+        return code;
+    if (read->kind == EMPTY)
+        return stem_request_bounds(request, at + 1, &read->bounds);
+    code = stem_request_key(request, at + 1, &read->key);
+    if (code != STEM_OK)
+        return code;
+    if (read->kind == PUT)
+        return stem_request_packed(request, at + 2, &read->value);
+    if (read->kind == PUTJSON)
+        return stem_request_json(request, at + 2, &read->value);
+    if (read->kind == EQUAL)
+        read->value = request->args[at + 2];
+    return STEM_OK;
+}
+
+static int read_operations(own_commit *commit)
+{
+    stem_request *request = commit->request;
+    const size_t most = (request->n_args - 3) / 2;
+    size_t bytes = 0;
+
+    commit->operations =
+        stem_execution_room(request->on, (most + 1) * sizeof *commit->operations);
+    if (!commit->operations)
+        return STEM_ENOMEM;
+    for (size_t at = 3; at < request->n_args;) {
+        operation *read = &commit->operations[commit->n_operations];
+
+        *read = (operation){0};
+        int code = read_operation(commit, at, read);
+        if (code != STEM_OK)
+            return code;
+        at += 1 + kinds[read->kind].n_words;
+        commit->n_operations++;
+        commit->n_expectations += read->kind >= ABSENT;
+        commit->n_writes += read->kind < ABSENT;
+        if (read->kind < ABSENT)
+            bytes += read->key.len + read->value.len;
+    }
+    if (bytes > request->peer->engine->max_commit_bytes)
+        return stem_refuse(request, "ERR commit is too large");
+    return STEM_OK;
+}
+
+static int read_head(own_commit *commit)
+{
+    stem_request *request = commit->request;
+    const stem_slice flags = request->args[2];
+
+    if (!stem_read_number(request->args[1], &commit->number))
+        return stem_refuse(request, "ERR number is not an integer or out of range");
+    commit->is_synced = stem_is_word(flags, "SYNC");
+    if (!commit->is_synced && !stem_is_word(flags, "-"))
+        return stem_refuse_syntax(request);
+    if (commit->number > 0 && !request->peer->session)
+        return stem_refuse(request, "ERR number without a session: STEM.ATTACH first");
+    return STEM_OK;
+}
+
+/* ---- The database as it is -------------------------------------------------------- */
+
+/* All that is judged, from one state. */
+static int look(own_commit *commit)
+{
+    const stem_peer *peer = commit->request->peer;
+    stem_execution *on = commit->request->on;
+    const size_t most = 2 + commit->n_expectations;
+
+    commit->keys = stem_execution_room(on, most * sizeof *commit->keys);
+    commit->values = stem_execution_room(on, most * sizeof *commit->values);
+    if (!commit->keys || !commit->values)
+        return STEM_ENOMEM;
+    if (commit->number > 0) {
+        stem_session_key(peer->session, commit->session_key);
+        stem_slot_key(peer->session, peer->slot, commit->slot_key);
+        commit->keys[commit->n_keys++] =
+            (stem_slice){commit->session_key, sizeof commit->session_key};
+        commit->keys[commit->n_keys++] =
+            (stem_slice){commit->slot_key, sizeof commit->slot_key};
+    }
+    for (size_t i = 0; i < commit->n_operations; i++) {
+        const operation *each = &commit->operations[i];
+
+        if (each->kind == ABSENT || each->kind == EQUAL)
+            commit->keys[commit->n_keys++] = each->key;
+    }
+    if (commit->n_keys == 0)
+        return STEM_OK;
+    return stem_execution_read(on, commit->keys, commit->n_keys, commit->values);
+}
+
+/* Whether the slot has had this number already. */
+static int judge_number(const own_commit *commit, bool *is_repeated)
+{
+    stem_request *request = commit->request;
+    const stem_slice session = commit->values[0], last = commit->values[1];
+    bool needs_copy;
+    stem_value value;
+
+    *is_repeated = false;
+    if (!session.data)
+        return stem_refuse(request, "NOSESSION the session has ended");
+    if (!last.data)
+        return STEM_OK;
+    if (stem_value_decode(last.data, last.len, &value, &needs_copy) != STEM_OK ||
+        value.type != STEM_INT || value.as.integer < 1)
+        return stem_fail(STEM_ECORRUPT, "the record of a session's slot is damaged");
+    *is_repeated = (uint64_t)value.as.integer == commit->number;
+    if ((uint64_t)value.as.integer > commit->number)
+        return stem_refuse(request, "ERR number is smaller than the last of its slot");
+    return STEM_OK;
+}
+
+static int refuse_conflict(stem_request *request, size_t expectation)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, "CONFLICT %zu", expectation);
+    return stem_refuse(request, text);
+}
+
+static bool is_same(stem_slice a, stem_slice b)
+{
+    return a.len == b.len && stem_slice_compare(a, b) == 0;
+}
+
+static int judge_expectations(const own_commit *commit)
+{
+    const stem_slice *value = commit->values + (commit->number > 0 ? 2 : 0);
+    size_t index = 0;
+
+    for (size_t i = 0; i < commit->n_operations; i++) {
+        const operation *each = &commit->operations[i];
+        const stem_engine_range *range = &each->bounds.range;
+        bool holds = true;
+
+        if (each->kind < ABSENT)
+            continue;
+        if (each->kind == EMPTY && !each->bounds.is_empty) {
+            int code = stem_execution_is_empty(commit->request->on, range->start,
+                                               range->end, &holds);
+
+            if (code != STEM_OK)
+                return code;
+        } else if (each->kind != EMPTY) {
+            holds = each->kind == ABSENT ? !value->data
+                                         : value->data && is_same(*value, each->value);
+            value++;
+        }
+        if (!holds)
+            return refuse_conflict(commit->request, index);
+        index++;
+    }
+    return STEM_OK;
+}
+
+/* A commit that only asks leaves no write behind that would hold what the execution has read
+ * together: the engine judges it by itself, in one state. Nothing is in the execution that it
+ * could miss. */
+static int ask_engine(const own_commit *commit)
+{
+    stem_request *request = commit->request;
+    stem_engine *engine = request->peer->engine;
+    stem_expectation *asked =
+        stem_execution_room(request->on, (commit->n_operations + 1) * sizeof *asked);
+    size_t failed = 0;
+
+    if (!asked)
+        return STEM_ENOMEM;
+    for (size_t i = 0; i < commit->n_operations; i++) {
+        const operation *each = &commit->operations[i];
+
+        asked[i] = (stem_expectation){.key = each->key, .value = each->value};
+        asked[i].kind = each->kind == ABSENT ? STEM_EXPECT_ABSENT : STEM_EXPECT_EQUAL;
+        if (each->kind == EMPTY)
+            asked[i] = (stem_expectation){.kind = STEM_EXPECT_EMPTY,
+                                          .key = each->bounds.range.start,
+                                          .value = each->bounds.range.end};
+    }
+    const stem_commit ask = {.expectations = asked,
+                             .n_expectations = commit->n_operations};
+    int code = engine->ops->commit(engine, &ask, &failed);
+    if (code == STEM_CONFLICT)
+        return refuse_conflict(request, failed);
+    if (code == STEM_OK)
+        stem_reply_status(request->reply, "OK");
+    return code;
+}
+
+/* ---- Writing ---------------------------------------------------------------------- */
+
+static int write_number(const own_commit *commit)
+{
+    const stem_value number = stem_int((int64_t)commit->number);
+    unsigned char encoded[STEM_SMALL_ENCODED];
+    const size_t len = stem_value_encode_small(&number, encoded);
+
+    return stem_execution_put(commit->request->on, commit->keys[1],
+                              (stem_slice){(char *)encoded, len});
+}
+
+static int write_all(const own_commit *commit)
+{
+    stem_execution *on = commit->request->on;
+    int code = STEM_OK;
+
+    for (size_t i = 0; i < commit->n_operations && code == STEM_OK; i++) {
+        const operation *each = &commit->operations[i];
+
+        if (each->kind == DEL)
+            code = stem_execution_delete(on, each->key);
+        else if (each->kind < ABSENT)
+            code = stem_execution_put(on, each->key, each->value);
+    }
+    return code;
+}
+
+static int run_judged(own_commit *commit)
+{
+    bool is_repeated = false;
+
+    int code = look(commit);
+    if (code == STEM_OK && commit->number > 0)
+        code = judge_number(commit, &is_repeated);
+    if (code == STEM_OK && !is_repeated) {
+        code = judge_expectations(commit);
+        if (code == STEM_OK)
+            code = write_all(commit);
+    }
+    /* Of a repeated one too, when it is to be synced: an answer is only given to what is. */
+    if (code == STEM_OK && commit->number > 0 && (!is_repeated || commit->is_synced))
+        code = write_number(commit);
+    if (code == STEM_OK) {
+        commit->request->wants_sync = commit->is_synced;
+        stem_reply_status(commit->request->reply, "OK");
+    }
+    return code;
+}
+
+int stem_run_commit(stem_request *request)
+{
+    own_commit commit = {.request = request};
+
+    int code = read_head(&commit);
+    if (code == STEM_OK)
+        code = read_operations(&commit);
+    if (code != STEM_OK)
+        return stem_answered(code);
+    const bool only_asks = commit.number == 0 && commit.n_writes == 0 &&
+                           stem_execution_writes(request->on) == 0;
+    return stem_answered(only_asks ? ask_engine(&commit) : run_judged(&commit));
+}

@@ -1,0 +1,364 @@
+/*
+ * Stem's own commands (docs/wire.md): typed values, many keys of one state, snapshots, and
+ * looking after the database. STEM.COMMIT has a file of its own, and so have STEM.RANGE and
+ * STEM.CHILDREN.
+ */
+#include "command_own.h"
+
+#include <stdlib.h>
+
+#include "../error.h"
+#include "../value.h"
+#include "snapshots.h"
+
+/* ---- Values ----------------------------------------------------------------------- */
+
+/* Kinds whose bytes are canonical when they are as many as the canonical ones: each longer
+ * form of the head has a length of its own. */
+static bool tells_by_length(int type)
+{
+    return type == STEM_STR || type == STEM_BIN || type == STEM_ARRAY || type == STEM_EXT;
+}
+
+static int encode(stem_request *request, const stem_value *value, size_t size,
+                  stem_slice *bytes)
+{
+    unsigned char *room = stem_execution_room(request->on, size);
+
+    if (!room)
+        return STEM_ENOMEM;
+    stem_value_encode(value, room);
+    *bytes = (stem_slice){(char *)room, size};
+    return STEM_OK;
+}
+
+int stem_request_packed(stem_request *request, size_t arg, stem_slice *bytes)
+{
+    const stem_slice sent = request->args[arg];
+    /* An array's view may be unaligned, which encoding does not mind. */
+    bool needs_copy;
+    stem_value value;
+    size_t size = 0;
+
+    if (stem_value_decode(sent.data, sent.len, &value, &needs_copy) == STEM_OK)
+        size = stem_value_encoded_size(&value);
+    if (size == 0)
+        return stem_refuse(request, "ERR value is not a MessagePack object to be stored");
+    if (size == sent.len && tells_by_length(value.type)) {
+        *bytes = sent;
+        return STEM_OK;
+    }
+    return encode(request, &value, size, bytes);
+}
+
+int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes)
+{
+    const stem_slice sent = request->args[arg];
+    stem_value value;
+
+    int code = stem_json_parse(sent.data, sent.len, &value);
+    if (code == STEM_ENOTSUP)
+        return stem_refuse(request, "ERR this server has no JSON");
+    if (code == STEM_EINVAL)
+        return stem_refuse(request, "ERR value is not JSON to be stored");
+    if (code != STEM_OK)
+        return code;
+    size_t size = stem_value_encoded_size(&value);
+    code = size > 0 ? encode(request, &value, size, bytes)
+                    : stem_refuse(request, "ERR value is not JSON to be stored");
+    stem_value_free(&value);
+    return code;
+}
+
+static int reply_json(stem_request *request, stem_slice stored)
+{
+    stem_value value;
+    int code = stem_decode(stored.data, stored.len, &value);
+
+    if (code != STEM_OK)
+        return code;
+    char *text = stem_json_format(&value, 0);
+    code = text ? STEM_OK : stem_errcode();
+    stem_value_free(&value);
+    if (text)
+        stem_reply_text(request->reply, text);
+    free(text);
+    if (code == STEM_ENOTSUP)
+        return stem_refuse(request, "ERR this server has no JSON");
+    return code;
+}
+
+static void reply_value(stem_reply *reply, const char *data, size_t len)
+{
+    if (data)
+        stem_reply_bulk(reply, data, len);
+    else
+        stem_reply_null(reply);
+}
+
+static int run_get(stem_request *request)
+{
+    const bool is_json = request->n_args == 3;
+    stem_slice key, value;
+
+    if (request->n_args > 3 || (is_json && !stem_is_word(request->args[2], "JSON")))
+        return stem_answered(stem_refuse_syntax(request));
+    int code = stem_request_key(request, 1, &key);
+    if (code != STEM_OK)
+        return stem_answered(code);
+    code = stem_execution_read(request->on, &key, 1, &value);
+    if (code != STEM_OK)
+        return code;
+    if (is_json && value.data)
+        return stem_answered(reply_json(request, value));
+    reply_value(request->reply, value.data, value.len);
+    return STEM_OK;
+}
+
+static int put(stem_request *request, int (*read)(stem_request *, size_t, stem_slice *))
+{
+    stem_slice key, value;
+
+    int code = stem_request_key(request, 1, &key);
+    if (code == STEM_OK)
+        code = read(request, 2, &value);
+    if (code != STEM_OK)
+        return stem_answered(code);
+    code = stem_execution_put(request->on, key, value);
+    if (code == STEM_OK)
+        stem_reply_status(request->reply, "OK");
+    return code;
+}
+
+static int run_put(stem_request *request)
+{
+    return put(request, stem_request_packed);
+}
+
+static int run_putjson(stem_request *request)
+{
+    return put(request, stem_request_json);
+}
+
+/* ---- Many keys -------------------------------------------------------------------- */
+
+static int read_now(stem_request *request, const stem_slice *keys, size_t n)
+{
+    stem_slice *values = stem_execution_room(request->on, n * sizeof *values);
+
+    if (!values)
+        return STEM_ENOMEM;
+    int code = stem_execution_read(request->on, keys, n, values);
+    if (code != STEM_OK)
+        return code;
+    stem_reply_array(request->reply, n);
+    for (size_t i = 0; i < n; i++)
+        reply_value(request->reply, values[i].data, values[i].len);
+    return STEM_OK;
+}
+
+static int read_snapshot(stem_request *request, const stem_slice *keys, size_t n)
+{
+    const stem_peer *peer = request->peer;
+    stem_engine *engine = peer->engine;
+    stem_read *reads = stem_execution_room(request->on, n * sizeof *reads);
+    stem_id id;
+
+    if (!reads)
+        return STEM_ENOMEM;
+    stem_held_snapshot *held = NULL;
+    if (stem_id_parse(request->args[1], &id))
+        held = stem_snapshots_take(peer->snapshots, peer->holder, &id);
+    if (!held)
+        return stem_answered(stem_refuse(request, "GONE snapshot"));
+    int code = engine->ops->read(engine, stem_held_snapshot_of(held), keys, n, reads);
+    stem_snapshots_give_back(peer->snapshots, held);
+    if (code != STEM_OK)
+        return code;
+    stem_reply_array(request->reply, n);
+    for (size_t i = 0; i < n; i++) {
+        reply_value(request->reply, reads[i].data, reads[i].len);
+        free(reads[i].data);
+    }
+    return STEM_OK;
+}
+
+static int run_read(stem_request *request)
+{
+    const size_t n = request->n_args - 2;
+    stem_slice *keys = stem_execution_room(request->on, n * sizeof *keys);
+
+    if (!keys)
+        return STEM_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int code = stem_request_key(request, 2 + i, &keys[i]);
+
+        if (code != STEM_OK)
+            return stem_answered(code);
+    }
+    return stem_is_word(request->args[1], "0") ? read_now(request, keys, n)
+                                               : read_snapshot(request, keys, n);
+}
+
+/* ---- Snapshots -------------------------------------------------------------------- */
+
+static int run_snapshot(stem_request *request)
+{
+    const stem_peer *peer = request->peer;
+    char text[STEM_ID_DIGITS];
+    stem_id id;
+
+    int code = stem_snapshots_open(peer->snapshots, peer->holder, &id);
+    if (code == STEM_ERANGE)
+        return stem_answered(stem_refuse(request, "ERR too many snapshots are open"));
+    if (code != STEM_OK)
+        return code;
+    stem_id_format(&id, text);
+    stem_reply_bulk(request->reply, text, sizeof text);
+    return STEM_OK;
+}
+
+static int run_release(stem_request *request)
+{
+    const stem_peer *peer = request->peer;
+    stem_id id;
+
+    if (stem_id_parse(request->args[1], &id))
+        stem_snapshots_drop(peer->snapshots, peer->holder, &id);
+    stem_reply_status(request->reply, "OK");
+    return STEM_OK;
+}
+
+/* ---- The whole place -------------------------------------------------------------- */
+
+static int bound(stem_request *request, size_t arg, stem_slice *below)
+{
+    /* One byte more than the longest key is what comes behind it. */
+    const size_t most = STEM_PATH_MAX + 1;
+    stem_slice stored;
+
+    *below = request->args[arg];
+    if (below->len > most)
+        return stem_refuse(request, "ERR bound is too long");
+    if (below->len == 0 || request->has_raw_keys)
+        return STEM_OK;
+    int code = stem_request_key(request, arg, &stored);
+    if (code == STEM_OK)
+        *below = (stem_slice){stored.data + request->scope.len,
+                              stored.len - request->scope.len};
+    return code;
+}
+
+int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds)
+{
+    stem_slice start, end;
+
+    int code = bound(request, arg, &start);
+    if (code == STEM_OK)
+        code = bound(request, arg + 1, &end);
+    if (code != STEM_OK)
+        return code;
+    char *room = stem_execution_room(request->on,
+                                     stem_bounds_room(request->scope, start, end) + 1);
+    if (!room)
+        return STEM_ENOMEM;
+    stem_bounds_make(bounds, room, request->scope, start, end);
+    return STEM_OK;
+}
+
+/* OK, when the engine says so. */
+static int confirm(stem_request *request, int code)
+{
+    if (code == STEM_OK)
+        stem_reply_status(request->reply, "OK");
+    return code;
+}
+
+static int run_flush(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+
+    return confirm(request, engine->ops->flush ? engine->ops->flush(engine) : STEM_OK);
+}
+
+static int run_sync(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+
+    return confirm(request, engine->ops->sync(engine));
+}
+
+static int run_compact(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+    stem_bounds bounds;
+
+    int code = stem_request_bounds(request, 1, &bounds);
+    if (code != STEM_OK)
+        return stem_answered(code);
+    return confirm(
+        request, bounds.is_empty ? STEM_OK : engine->ops->compact(engine, &bounds.range));
+}
+
+static int run_stats(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+    stem_statistics stats = {0};
+
+    int code = engine->ops->stats(engine, &stats);
+    if (code != STEM_OK)
+        return code;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = {{"memory_bytes", stats.memory_bytes},
+               {"table_files", stats.table_files},
+               {"table_bytes", stats.table_bytes},
+               {"log_files", stats.log_files},
+               {"log_bytes", stats.log_bytes},
+               {"repairs", stats.repairs},
+               {"handles", stats.handles},
+               {"dirty_bytes", stats.dirty_bytes},
+               {"cached_bytes", stats.cached_bytes},
+               {"kept_bytes", stats.kept_bytes},
+               {"hits", stats.hits},
+               {"misses", stats.misses},
+               {"rounds", stats.rounds},
+               {"waits", stats.waits},
+               {"longest_wait_ns", stats.longest_wait_ns}};
+    const size_t n = sizeof all / sizeof *all;
+
+    stem_reply_array(request->reply, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        stem_reply_text(request->reply, all[i].name);
+        stem_reply_integer(request->reply, (int64_t)all[i].value);
+    }
+    return STEM_OK;
+}
+
+/* ---- The table -------------------------------------------------------------------- */
+
+enum {
+    LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
+    WAITS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED |
+            STEM_COMMAND_NO_MULTI
+};
+
+const stem_command stem_own_commands[] = {
+    {"STEM.GET", -2, STEM_COMMAND_READS, 1, 1, 1, run_get, NULL},
+    {"STEM.PUT", 3, STEM_COMMAND_WRITES, 1, 1, 1, run_put, NULL},
+    {"STEM.PUTJSON", 3, STEM_COMMAND_WRITES, 1, 1, 1, run_putjson, NULL},
+    {"STEM.READ", -3, STEM_COMMAND_READS, 2, -1, 1, run_read, NULL},
+    {"STEM.COMMIT", -3, STEM_COMMAND_WRITES | STEM_COMMAND_NO_MULTI, 0, 0, 0,
+     stem_run_commit, NULL},
+    {"STEM.RANGE", -7, LOOKS, 0, 0, 0, stem_run_range, NULL},
+    {"STEM.CHILDREN", -1, LOOKS, 0, 0, 0, NULL, stem_start_children},
+    {"STEM.SNAPSHOT", 1, LOOKS, 0, 0, 0, run_snapshot, NULL},
+    {"STEM.RELEASE", 2, STEM_COMMAND_READS, 0, 0, 0, run_release, NULL},
+    {"STEM.FLUSH", 1, WAITS, 0, 0, 0, run_flush, NULL},
+    {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
+    {"STEM.COMPACT", 3, WAITS, 0, 0, 0, run_compact, NULL},
+    {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
+    {"STEM.STATS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0, run_stats,
+     NULL},
+    {.name = NULL}};

@@ -1,0 +1,77 @@
+/*
+ * What the files of Stem's own commands and of those that walk share: words read, and
+ * arguments that become stored bytes. Private to them.
+ *
+ * A function that takes a request answers as stem_request_key does: STEM_EINVAL after having
+ * replied with an error.
+ */
+#ifndef STEM_NET_COMMAND_OWN_H
+#define STEM_NET_COMMAND_OWN_H
+
+#include <strings.h>
+
+#include "bounds.h"
+#include "command.h"
+
+/* The answer of a command to what such a function has answered. */
+static inline int stem_answered(int code)
+{
+    return code == STEM_EINVAL ? STEM_OK : code;
+}
+
+/* Replies with an error. */
+static inline int stem_refuse(stem_request *request, const char *text)
+{
+    stem_reply_error(request->reply, text);
+    return STEM_EINVAL;
+}
+
+static inline int stem_refuse_syntax(stem_request *request)
+{
+    return stem_refuse(request, "ERR syntax error");
+}
+
+/* In whatever case. */
+static inline bool stem_is_word(stem_slice sent, const char *word)
+{
+    return sent.len == strlen(word) && strncasecmp(sent.data, word, sent.len) == 0;
+}
+
+/* Decimal digits without more of them than needed, at most 2^63 - 1. */
+static inline bool stem_read_number(stem_slice sent, uint64_t *x)
+{
+    uint64_t read = 0;
+
+    if (sent.len == 0 || sent.len > 19 || (sent.data[0] == '0' && sent.len > 1))
+        return false;
+    for (size_t i = 0; i < sent.len; i++) {
+        if (sent.data[i] < '0' || sent.data[i] > '9')
+            return false;
+        read = 10 * read + (uint64_t)(sent.data[i] - '0');
+    }
+    *x = read;
+    return read <= INT64_MAX;
+}
+
+/* Adds replies that were gathered aside, behind the head of their array. */
+static inline void stem_reply_add(stem_reply *reply, const stem_reply *others)
+{
+    stem_buffer_add(&reply->bytes, others->bytes.data, others->bytes.len);
+    reply->bytes.failed |= others->bytes.failed;
+}
+
+/* The canonical bytes of a value that was sent packed, or as JSON; borrowed until the
+ * execution's reset. */
+int stem_request_packed(stem_request *request, size_t arg, stem_slice *bytes);
+int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes);
+
+/* The range between two words: its start and its end. */
+int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds);
+
+/* net/command_commit.c, net/command_range.c, net/command_walk.c */
+int stem_run_commit(stem_request *request);
+int stem_run_range(stem_request *request);
+int stem_start_children(stem_request *request, stem_engine *engine, stem_job **job);
+int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **job);
+
+#endif

@@ -6,6 +6,7 @@
 
 #include "../error.h"
 #include "access.h"
+#include "login.h"
 
 static int fail_absent(void)
 {
@@ -67,4 +68,33 @@ int stem_access_remove(const char *path, const char *name)
     (void)path;
     (void)name;
     return fail_absent();
+}
+
+int stem_login_open(const stem_login_options *options, stem_login **login)
+{
+    (void)options;
+    (void)login;
+    return fail_absent();
+}
+
+void stem_login_close(stem_login *login)
+{
+    (void)login;
+}
+
+enum stem_login_outcome
+stem_login_start(stem_login *login, const stem_login_request *request, uint64_t *ticket)
+{
+    (void)login;
+    (void)request;
+    (void)ticket;
+    fail_absent();
+    return STEM_LOGIN_FAILED;
+}
+
+bool stem_login_cancel(stem_login *login, uint64_t ticket)
+{
+    (void)login;
+    (void)ticket;
+    return false;
 }

@@ -9,7 +9,7 @@
 #include <strings.h>
 
 stem_engine *engine;
-stem_peer peer;
+stem_caller peer;
 stem_slice scope;
 bool has_raw_keys;
 bool wants_sync;
@@ -23,7 +23,7 @@ void open_peer(void)
     const stem_options options = {0};
 
     assert_ok(stem_engine_acquire("mem:", &options, &engine));
-    peer = (stem_peer){.engine = engine,
+    peer = (stem_caller){.engine = engine,
                        .cursors = stem_cursors_new(0),
                        .snapshots = stem_snapshots_new(engine, NULL),
                        .holder = slice("a connection")};

@@ -12,7 +12,7 @@
 
 /* Who asks, changed by the tests as they need it. */
 extern stem_engine *engine;
-extern stem_peer peer;
+extern stem_caller peer;
 extern stem_slice scope;
 extern bool has_raw_keys;
 /* What the last command asked for. */

@@ -14,7 +14,7 @@ enum { N_REQUESTS = 6000, N_WORLDS = 2, WORD_MAX = STEM_PATH_MAX + 16 };
 /* The second has nothing but what is below the scope. */
 typedef struct world {
     stem_engine *engine;
-    stem_peer peer;
+    stem_caller peer;
     char cursor[24], snapshot[STEM_ID_DIGITS + 1];
 } world;
 

@@ -12,7 +12,8 @@ static const command *const commands[] = {
     &put_command,  &get_command,   &incr_command,   &pop_command,
     &cp_command,   &mv_command,    &rm_command,     &ls_command,
     &tree_command, &count_command, &import_command, &export_command,
-    &stat_command, &batch_command, &serve_command,  NULL,
+    &stat_command, &batch_command, &serve_command,  &passwd_command,
+    NULL,
 };
 
 static const char about[] =

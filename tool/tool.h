@@ -29,7 +29,7 @@ typedef struct command {
 
 extern const command put_command, get_command, incr_command, pop_command, cp_command,
     mv_command, rm_command, ls_command, tree_command, count_command, batch_command,
-    import_command, export_command, stat_command, serve_command;
+    import_command, export_command, stat_command, serve_command, passwd_command;
 
 void print_help(const command *which);
 

@@ -30,7 +30,9 @@ typedef struct stem_access {
 } stem_access;
 
 /* Reads a users file. Fails as a whole, naming file and line, for anything that is no such
- * line, a name that is there twice, or a file that others than its owner may write. */
+ * line, a name that is there twice (STEM_ECORRUPT), or a file that others than this user or
+ * root may write (STEM_EINVAL). STEM_NOTFOUND, with a text, when there is no file. Of a build
+ * without libsodium all that can fail is STEM_ENOTSUP. */
 int stem_access_load(const char *path, stem_access **access);
 stem_access *stem_access_retain(stem_access *access);
 void stem_access_release(stem_access *access); /* NULL is nothing */
@@ -39,7 +41,8 @@ void stem_access_release(stem_access *access); /* NULL is nothing */
 const stem_user *stem_access_find(const stem_access *access, stem_slice name);
 
 /* Whether it is the user's password. With `user` NULL false, at the same cost: who asks cannot
- * tell a wrong password from an unknown name. Takes some 50 ms and 64 MiB. */
+ * tell a wrong password from an unknown name. Takes some 50 ms and 64 MiB; false with errno
+ * ENOMEM where those are not to be had, 0 otherwise. */
 bool stem_access_verify(const stem_user *user, const char *password, size_t len);
 
 /* Whether both lines say the same of one user, hash included: where not, those who are

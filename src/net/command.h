@@ -16,7 +16,7 @@ struct stem_id;
 
 /* Who asks, and what is kept for them between one request and the next: for the commands that
  * see more than an execution. Safe to read from several threads at once. */
-typedef struct stem_peer {
+typedef struct stem_caller {
     stem_engine *engine; /* the one below the execution */
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
@@ -25,7 +25,7 @@ typedef struct stem_peer {
     const struct stem_id *session; /* that it is attached to, or NULL */
     unsigned slot;
     bool can_admin;
-} stem_peer;
+} stem_caller;
 
 /* One command to be run. */
 typedef struct stem_request {
@@ -35,7 +35,7 @@ typedef struct stem_request {
     bool has_raw_keys; /* keys of STEM.* come as they are stored (docs/wire.md) */
     stem_execution *on;
     stem_reply *reply;
-    const stem_peer *peer; /* NULL where none of SCAN and STEM.* is run */
+    const stem_caller *peer; /* NULL where none of SCAN and STEM.* is run */
     bool wants_sync;       /* set by a command whose commit is to be synced */
 } stem_request;
 

@@ -127,7 +127,7 @@ static int read_head(own_commit *commit)
 /* All that is judged, from one state. */
 static int look(own_commit *commit)
 {
-    const stem_peer *peer = commit->request->peer;
+    const stem_caller *peer = commit->request->peer;
     stem_execution *on = commit->request->on;
     const size_t most = 2 + commit->n_expectations;
 

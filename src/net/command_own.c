@@ -159,7 +159,7 @@ static int read_now(stem_request *request, const stem_slice *keys, size_t n)
 
 static int read_snapshot(stem_request *request, const stem_slice *keys, size_t n)
 {
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     stem_engine *engine = peer->engine;
     stem_read *reads = stem_execution_room(request->on, n * sizeof *reads);
     stem_id id;
@@ -204,7 +204,7 @@ static int run_read(stem_request *request)
 
 static int run_snapshot(stem_request *request)
 {
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     char text[STEM_ID_DIGITS];
     stem_id id;
 
@@ -220,7 +220,7 @@ static int run_snapshot(stem_request *request)
 
 static int run_release(stem_request *request)
 {
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     stem_id id;
 
     if (stem_id_parse(request->args[1], &id))

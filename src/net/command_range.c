@@ -111,7 +111,7 @@ static int walk_at(own_range *range, const stem_engine_snapshot *snapshot)
 static int walk_snapshot(own_range *range)
 {
     stem_request *request = range->request;
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     stem_held_snapshot *held = NULL;
     stem_id id;
 

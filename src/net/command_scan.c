@@ -50,7 +50,7 @@ static int read_scan_option(own_scan *scan, size_t arg)
 static int read_scan(own_scan *scan)
 {
     stem_request *request = scan->request;
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     int code = STEM_OK;
 
     if (!stem_read_number(request->args[1], &scan->before))
@@ -119,7 +119,7 @@ static int walk_scan(own_scan *scan, stem_engine_iter *iter)
 static int reply_scan(own_scan *scan)
 {
     stem_request *request = scan->request;
-    const stem_peer *peer = request->peer;
+    const stem_caller *peer = request->peer;
     uint64_t next = 0;
     char text[24];
 

@@ -801,6 +801,8 @@ STEM_API int stem_server_open(stem_server **server, stem_db *db,
 /* Where it listens, in the order of the options, with the ports it was given; NULL behind the
  * last. Borrowed until the close. */
 STEM_API const char *stem_server_address(const stem_server *server, size_t i);
+/* Where its metrics are, "tcp://host:port"; NULL when nowhere. Borrowed until the close. */
+STEM_API const char *stem_server_metrics_address(const stem_server *server);
 
 /* Reads the users file again, and closes the connections of users whose line is different or
  * gone. On failure everything stays as it was. */

@@ -10,7 +10,10 @@ build_packages=(
     libleveldb-dev libmsgpack-dev libjansson-dev uthash-dev
     libevent-dev libhiredis-dev libsodium-dev libssl-dev
 )
-test_packages=(check libsubunit-dev strace binutils jq locales alsa-utils)
+test_packages=(
+    check libsubunit-dev strace binutils jq locales alsa-utils
+    redis-tools python3-redis openssl curl
+)
 demo_packages=(iso-codes alsa-utils jq)
 
 say() {

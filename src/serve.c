@@ -55,6 +55,11 @@ const char *stem_server_address(const stem_server *server, size_t i)
     return server ? stem_net_server_address(server, i) : NULL;
 }
 
+const char *stem_server_metrics_address(const stem_server *server)
+{
+    return server ? server->metrics_address : NULL;
+}
+
 int stem_server_reload(stem_server *server)
 {
     if (!server)
@@ -100,6 +105,12 @@ const char *stem_server_address(const stem_server *server, size_t i)
 {
     (void)server;
     (void)i;
+    return NULL;
+}
+
+const char *stem_server_metrics_address(const stem_server *server)
+{
+    (void)server;
     return NULL;
 }
 

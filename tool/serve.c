@@ -136,6 +136,8 @@ static int serve(stem_db *db, const wanted *what, const sigset_t *signals)
         return complain_code(code);
     for (size_t i = 0; (address = stem_server_address(server, i)); i++)
         printf("serving %s at %s\n", what->location, address);
+    if (stem_server_metrics_address(server))
+        printf("metrics at %s\n", stem_server_metrics_address(server));
     fflush(stdout);
     int status = wait_for_end(server, signals);
     code = stem_server_close(server);

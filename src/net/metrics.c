@@ -184,6 +184,4 @@ void stem_metrics_close(stem_server *server)
         evhttp_free(server->metrics_http);
     }
     server->metrics_http = NULL;
-    free(server->metrics_address);
-    server->metrics_address = NULL;
 }

@@ -257,6 +257,7 @@ static void free_all(stem_server *server)
         event_free(server->tick);
     if (server->base)
         event_base_free(server->base);
+    free(server->metrics_address);
     free((char *)server->options.users);
     free((char *)server->scope.data);
     free(server);

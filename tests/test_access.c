@@ -129,6 +129,13 @@ static const char *const damaged[] = {
     "jZg6SxNHWGhdNY9NnSX85Hv8juEW8ioWfpViZtX/1PU * read",
     "ada $argon2id$v=19$m=4096,t=2,p=1$c29tZSBzYWx0IGhlcmUuLg$"
     "jZg6SxNHWGhdNY9NnSX85Hv8juEW8ioWfpViZtX/1PU * read",
+    "ada $argon2id$v=19$m=65536,t=2,p=4$c29tZSBzYWx0IGhlcmUuLg$"
+    "jZg6SxNHWGhdNY9NnSX85Hv8juEW8ioWfpViZtX/1PU * read",
+    "ada $argon2id$v=19$m=65536,t=2,p=1$c29tZSBzYWx0IGhlcmUuLh$"
+    "jZg6SxNHWGhdNY9NnSX85Hv8juEW8ioWfpViZtX/1PU * read",
+    "ada $argon2id$v=19$m=65536,t=2,p=1$c29tZSBzYWx0IGhlcmUuLgA"
+    "jZg6SxNHWGhdNY9NnSX85Hv8juEW8ioWfpViZtX/1PU * read",
+    "ada " HASH "A * read",
     "ada " HASH " /a read",
     "ada " HASH " a// read",
     "ada " HASH " a/ read",
@@ -154,7 +161,7 @@ static void assert_refused(const char *text, size_t len, int expected, const cha
     ck_assert_int_eq(stem_errcode(), expected);
     ck_assert_msg(strstr(stem_errmsg(), path) && strstr(stem_errmsg(), line), "%s",
                   stem_errmsg());
-    ck_assert_msg(!strstr(stem_errmsg(), "$") && !strstr(stem_errmsg(), "plain"), "%s",
+    ck_assert_msg(!strstr(stem_errmsg(), "jZg6") && !strstr(stem_errmsg(), "plain"), "%s",
                   stem_errmsg());
 }
 
@@ -346,6 +353,17 @@ START_TEST(the_password_of_a_user_is_told_from_every_other)
 }
 END_TEST
 
+START_TEST(a_password_that_there_is_no_memory_to_check_is_told_from_a_wrong_one)
+{
+    stem_access *access = load("ada " HASH " * read\n");
+
+    leave_no_memory_for_a_hash();
+    ck_assert(!stem_access_verify(find(access, "ada"), "secret", 6));
+    ck_assert_int_eq(errno, ENOMEM);
+    stem_access_release(access);
+}
+END_TEST
+
 static double seconds_to_verify(const stem_user *user)
 {
     struct timespec before, after;
@@ -444,6 +462,8 @@ int main(void)
     tcase_add_test(files, running_out_of_memory_anywhere_is_said_and_leaks_nothing);
 
     tcase_add_test(users, the_password_of_a_user_is_told_from_every_other);
+    tcase_add_test(users,
+                   a_password_that_there_is_no_memory_to_check_is_told_from_a_wrong_one);
     tcase_add_test(users, an_unknown_user_costs_what_a_wrong_password_costs);
     tcase_add_test(users, users_are_equal_when_all_of_their_lines_is);
     tcase_add_test(users, a_list_lives_as_long_as_somebody_counts_on_it);

@@ -5,11 +5,11 @@
 #include "access.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "../error.h"
 #include "access_file.h"
+#include "password.h"
 
 /* ---- Reading a file --------------------------------------------------------------- */
 
@@ -151,23 +151,14 @@ const stem_user *stem_access_find(const stem_access *access, stem_slice name)
 
 bool stem_access_verify(const stem_user *user, const char *password, size_t len)
 {
-    /* Looks like a user's and costs the same; that it is anyone's changes nothing. */
-    static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$"
-                                 "c3RlbSBrbm93cyBub25lIQ$"
-                                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    bool is_right;
-    int cause;
+    /* That it may be somebody's changes nothing. */
+    static const char nobody[] =
+        STEM_HASH_HEAD "c3RlbSBrbm93cyBub25lIQ$"
+                       "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const int code = stem_password_check(user ? user->hash : nobody, password, len);
 
-    errno = 0;
-    if (len == 0 || len > STEM_PASSWORD_MAX)
-        return false;
-    if (sodium_init() < 0)
-        return false;
-    is_right = crypto_pwhash_str_verify(user ? user->hash : nobody, password, len) == 0;
-    /* libsodium says EINVAL of a password that is another. */
-    cause = errno == ENOMEM ? ENOMEM : 0;
-    errno = is_right ? 0 : cause;
-    return is_right && user;
+    errno = code == STEM_ENOMEM ? ENOMEM : 0;
+    return code == STEM_OK && user;
 }
 
 bool stem_user_equal(const stem_user *a, const stem_user *b)

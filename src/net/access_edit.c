@@ -7,13 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "../error.h"
 #include "access_file.h"
+#include "password.h"
 
 typedef struct users_edit {
     char *path; /* of the file itself, where a symbolic link leads to it */
@@ -260,24 +261,6 @@ static int add_new(users_edit *edit, stem_user *user)
     return STEM_OK;
 }
 
-static int hash_password(const char *password, size_t len, char **hash)
-{
-    char text[crypto_pwhash_STRBYTES];
-
-    if (len == 0)
-        return stem_fail(STEM_EINVAL, "a password is empty");
-    if (len > STEM_PASSWORD_MAX)
-        return stem_fail(STEM_EINVAL, "a password is longer than %d bytes",
-                         STEM_PASSWORD_MAX);
-    if (sodium_init() < 0)
-        return stem_fail(STEM_EIO, "libsodium cannot start");
-    if (crypto_pwhash_str(text, password, len, STEM_HASH_OPERATIONS, STEM_HASH_BYTES) !=
-        0)
-        return stem_fail(STEM_ENOMEM, "no memory to hash a password");
-    *hash = copy_text(text);
-    return *hash ? STEM_OK : STEM_ENOMEM;
-}
-
 /* The user as he is to be; where the scope is NULL and the rights are 0 what he had
  * stays. */
 static int make_user(stem_user *user, const char *name, const char *password,
@@ -290,7 +273,7 @@ static int make_user(stem_user *user, const char *name, const char *password,
     if (code == STEM_OK && scope)
         code = stem_user_scope(scope, &user->scope);
     if (code == STEM_OK)
-        code = hash_password(password, password_len, &user->hash);
+        code = stem_password_hash(password, password_len, &user->hash);
     if (code == STEM_OK && !(user->name = copy_text(name)))
         code = STEM_ENOMEM;
     user->rights = rights;

@@ -6,17 +6,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "../error.h"
 #include "../path.h"
+#include "password.h"
 
 enum { NAME, HASH, SCOPE, RIGHTS, N_FIELDS };
 
 static const char whole_database[] = "*";
-static const char hash_prefix[] = "$argon2id$";
 
 /* ---- The file --------------------------------------------------------------------- */
 
@@ -184,20 +183,11 @@ static int parse_name(const char *text, char **name)
     return code;
 }
 
-/* A hash that costs more or less than others would tell who is a user and who is not. */
-static bool is_hash(const char *text)
-{
-    return strncmp(text, hash_prefix, sizeof hash_prefix - 1) == 0 &&
-           strlen(text) < crypto_pwhash_STRBYTES &&
-           crypto_pwhash_str_needs_rehash(text, STEM_HASH_OPERATIONS, STEM_HASH_BYTES) ==
-               0;
-}
-
 static int parse_hash(const char *text, char **hash)
 {
-    if (!is_hash(text))
-        return stem_fail(STEM_EINVAL, "its hash is none of argon2id with m=%d,t=%d",
-                         STEM_HASH_BYTES / 1024, STEM_HASH_OPERATIONS);
+    if (!stem_password_is_hash(text))
+        return stem_fail(STEM_EINVAL, "its hash is none that begins with %s",
+                         STEM_HASH_HEAD);
     *hash = stem_users_copy(text, strlen(text));
     return *hash ? STEM_OK : STEM_ENOMEM;
 }

@@ -12,10 +12,6 @@
 
 enum { STEM_USERS_FILE_MAX = 16 << 20 };
 
-/* What argon2id takes here for a password: libsodium's interactive setting, written out
- * because all hashes must cost the same, those of another version of it as well. */
-enum { STEM_HASH_OPERATIONS = 2, STEM_HASH_BYTES = 64 << 20 };
-
 /* What all that is done to the file says of a failure: "cannot open users: ...", from
  * errno. STEM_EIO. */
 int stem_users_fail(const char *what, const char *path);

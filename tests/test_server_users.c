@@ -265,7 +265,7 @@ START_TEST(a_damaged_file_changes_nothing)
     redisContext *ada = dial_as("ada");
 
     write_users("ada nonsense\n");
-    assert_failure(stem_server_reload(server), STEM_EINVAL);
+    assert_failure(stem_server_reload(server), STEM_ECORRUPT);
     assert_answer("+PONG", ada, "PING");
     redisFree(dial_as("web"));
     redisFree(ada);

@@ -129,12 +129,14 @@ END_TEST
 
 START_TEST(who_fails_too_often_is_refused_unchecked)
 {
-    redisContext *client = dial();
     int busy = 0;
 
+    assert_ok(stem_server_close(server));
+    server = serve(db, STEM_SERVER_OPTIONS(.users = users, .max_failed_logins = 1));
+    redisContext *client = dial();
     for (int i = 0; i < 20; i++)
         busy += strncmp(ask(client, "AUTH ada wrong%d", i), "-BUSY", 5) == 0;
-    ck_assert_int_gt(busy, 5);
+    ck_assert_int_gt(busy, 0);
     redisFree(client);
 }
 END_TEST

@@ -44,8 +44,10 @@ static void run(const stem_slice *words, size_t n, stem_reply *reply)
                             .reply = reply};
 
     ck_assert_ptr_nonnull(command);
-    if (!stem_command_takes(command, n, reply))
+    if (!stem_command_fits(command, n)) {
+        stem_reply_arity(reply, command);
         return;
+    }
     assert_ok(command->run(&request));
     if (reply->bytes.len > 0 && reply->bytes.data[0] == '-')
         ck_assert_uint_eq(stem_execution_writes(execution), 0);

@@ -13,7 +13,7 @@ done
 
 "$stem" serve ./x --listen "unix:$work/socket" >serve.out 2>serve.err &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $server 2>/dev/null || :; wait $server || :; rm -rf "$work"' EXIT
 for i in 1 2 3 4 5 6 7 8 9 10; do
     [ -S socket ] && break
     sleep 0.1
@@ -24,15 +24,13 @@ done
 is() {
     wanted=$1
     shift
-    got=$(redis-cli -s "$work/socket" "$@" | tr '\n' ' ')
-    got=${got% }
+    got=$(redis-cli -s "$work/socket" "$@" | tr '\n' ' ' | sed 's, *$,,')
     [ "$got" = "$wanted" ] || die "'$*' answered '$got', not '$wanted'"
 }
 
 # script REPLIES: the same for commands on standard input, in one connection.
 script() {
-    got=$(redis-cli -s "$work/socket" | tr '\n' ' ')
-    got=${got% }
+    got=$(redis-cli -s "$work/socket" | tr '\n' ' ' | sed 's, *$,,')
     [ "$got" = "$1" ] || die "the script answered '$got', not '$1'"
 }
 

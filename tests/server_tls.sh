@@ -32,7 +32,7 @@ answers 2 "$stem" serve ./x
 "$stem" serve ./x --listen tcp://127.0.0.1:0 --users users --tls-cert cert.pem \
     --tls-key key.pem --metrics 127.0.0.1:0 >serve.out 2>serve.err &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $server 2>/dev/null || :; wait $server || :; rm -rf "$work"' EXIT
 for i in 1 2 3 4 5 6 7 8 9 10; do
     grep metrics serve.out >/dev/null && break
     sleep 0.2

@@ -14,7 +14,7 @@ static const stem_command *const tables[] = {
     stem_walk_commands,       stem_own_commands,
 };
 
-enum { N_TABLES = sizeof tables / sizeof *tables, SLOTS = 512, NAME_MAX_LEN = 24 };
+enum { N_TABLES = sizeof tables / sizeof *tables, SLOTS = 512 };
 
 /* An index of the tables, made at the first use and never changed after: the tables are of
  * several files, and nothing in C can order them all when they are compiled. Half of the slots
@@ -70,7 +70,7 @@ bool stem_word_is(stem_slice word, const char *name)
 const stem_command *stem_command_find(stem_slice name)
 {
     pthread_once(&command_index.once, make_index);
-    if (name.len == 0 || name.len > NAME_MAX_LEN)
+    if (name.len == 0 || name.len > STEM_COMMAND_NAME_MAX)
         return NULL;
     for (size_t slot = slot_of(name.data, name.len); command_index.slots[slot];
          slot = (slot + 1) % SLOTS) {
@@ -86,29 +86,39 @@ const stem_command *stem_command_at(size_t i)
     return i < command_index.n ? command_index.all[i] : NULL;
 }
 
-void stem_reply_arity(stem_reply *reply, const stem_command *command)
+size_t stem_command_lower(const stem_command *command,
+                          char name[STEM_COMMAND_NAME_MAX + 1])
 {
-    char text[NAME_MAX_LEN + 64];
-    char lower[NAME_MAX_LEN + 1];
     size_t len = 0;
 
-    for (; len < NAME_MAX_LEN && command->name[len]; len++) {
+    for (; len < STEM_COMMAND_NAME_MAX && command->name[len]; len++) {
         const char c = command->name[len];
-        lower[len] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+        name[len] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
-    lower[len] = '\0';
-    snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", lower);
+    name[len] = '\0';
+    return len;
+}
+
+void stem_reply_about(stem_reply *reply, const char *before, const stem_command *command,
+                      const char *after)
+{
+    enum { WORDS = 96 };
+    char text[STEM_COMMAND_NAME_MAX + WORDS], name[STEM_COMMAND_NAME_MAX + 1];
+
+    stem_command_lower(command, name);
+    snprintf(text, sizeof text, "%s'%s'%s", before, name, after);
     stem_reply_error(reply, text);
 }
 
-bool stem_command_takes(const stem_command *command, size_t n_args, stem_reply *reply)
+void stem_reply_arity(stem_reply *reply, const stem_command *command)
 {
-    const bool is_taken = command->arity >= 0 ? n_args == (size_t)command->arity
-                                              : n_args >= (size_t)-command->arity;
+    stem_reply_about(reply, "ERR wrong number of arguments for ", command, " command");
+}
 
-    if (!is_taken)
-        stem_reply_arity(reply, command);
-    return is_taken;
+bool stem_command_fits(const stem_command *command, size_t n_args)
+{
+    return command->arity >= 0 ? n_args == (size_t)command->arity
+                               : n_args >= (size_t)-command->arity;
 }
 
 unsigned stem_command_wants(const stem_command *command, const stem_slice *args,

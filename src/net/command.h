@@ -36,7 +36,7 @@ typedef struct stem_request {
     stem_execution *on;
     stem_reply *reply;
     const stem_caller *peer; /* NULL where none of SCAN and STEM.* is run */
-    bool wants_sync;       /* set by a command whose commit is to be synced */
+    bool wants_sync;         /* set by a command whose commit is to be synced */
 } stem_request;
 
 /* A command that takes long: it is run in steps of about a millisecond, between which others
@@ -79,10 +79,16 @@ typedef struct stem_command {
 
 /* NULL when there is none of that name, in whatever case. */
 const stem_command *stem_command_find(stem_slice name);
-/* Whether so many words, the name among them, can be a request of the command; where not,
- * having replied so. */
-bool stem_command_takes(const stem_command *command, size_t n_args, stem_reply *reply);
-/* The error that Redis has for it. */
+/* Whether so many words, the name among them, can be a request of the command. */
+bool stem_command_fits(const stem_command *command, size_t n_args);
+/* The name as errors and COMMAND have it, in lower case; its length. */
+enum { STEM_COMMAND_NAME_MAX = 24 };
+size_t stem_command_lower(const stem_command *command,
+                          char name[STEM_COMMAND_NAME_MAX + 1]);
+/* An error with the command's name, in quotes, between two texts. */
+void stem_reply_about(stem_reply *reply, const char *before, const stem_command *command,
+                      const char *after);
+/* The error that Redis has for a wrong number of words. */
 void stem_reply_arity(stem_reply *reply, const stem_command *command);
 /* What this request wants of STEM_COMMAND_READS, _WRITES and _ADMIN: what the table says, and
  * what its options add (SET with GET reads). */

@@ -221,13 +221,9 @@ static void serve_info(stem_connection *connection)
 
 static void describe(stem_reply *reply, const stem_command *command)
 {
-    char name[32];
-    size_t len = strnlen(command->name, sizeof name);
+    char name[STEM_COMMAND_NAME_MAX + 1];
+    const size_t len = stem_command_lower(command, name);
 
-    for (size_t i = 0; i < len; i++)
-        name[i] = (char)(command->name[i] >= 'A' && command->name[i] <= 'Z'
-                             ? command->name[i] | 0x20
-                             : command->name[i]);
     stem_reply_array(reply, 6);
     stem_reply_bulk(reply, name, len);
     stem_reply_integer(reply, command->arity);
@@ -500,34 +496,6 @@ static void serve_detach(stem_connection *connection)
     stem_connection_leave(connection);
 }
 
-static void serve_snapshot(stem_connection *connection)
-{
-    stem_reply *reply = &connection->output;
-    char text[STEM_ID_DIGITS];
-    stem_id id;
-
-    const int code = stem_snapshots_open(connection->server->snapshots,
-                                         connection->caller.holder, &id);
-    if (code == STEM_ERANGE) {
-        stem_reply_error(reply, "BUSY too many snapshots are open");
-    } else if (code != STEM_OK) {
-        stem_reply_failure(reply, code);
-    } else {
-        stem_id_format(&id, text);
-        stem_reply_bulk(reply, text, sizeof text);
-    }
-}
-
-static void serve_release(stem_connection *connection, const stem_slice *args)
-{
-    stem_id id;
-
-    if (stem_id_parse(args[1], &id))
-        stem_snapshots_drop(connection->server->snapshots, connection->caller.holder,
-                            &id);
-    reply_ok(connection);
-}
-
 /* ---- Which it is ------------------------------------------------------------------ */
 
 enum {
@@ -551,8 +519,6 @@ const stem_command stem_connection_commands[] = {
     {.name = "SELECT", .arity = 2, .flags = OWN},
     {.name = "STEM.ATTACH", .arity = 4, .flags = OWN},
     {.name = "STEM.DETACH", .arity = 1, .flags = OWN},
-    {.name = "STEM.RELEASE", .arity = 2, .flags = READING},
-    {.name = "STEM.SNAPSHOT", .arity = 1, .flags = READING},
     {.name = "UNWATCH", .arity = 1, .flags = OWN},
     {.name = "WATCH",
      .arity = -2,
@@ -606,10 +572,6 @@ void stem_connection_command(stem_connection *connection, const stem_command *co
         serve_attach(connection, args);
     } else if (strcmp(name, "STEM.DETACH") == 0) {
         serve_detach(connection);
-    } else if (strcmp(name, "STEM.RELEASE") == 0) {
-        serve_release(connection, args);
-    } else if (strcmp(name, "STEM.SNAPSHOT") == 0) {
-        serve_snapshot(connection);
     } else if (strcmp(name, "UNWATCH") == 0) {
         stem_transaction_reset(&connection->transaction);
         reply_ok(connection);

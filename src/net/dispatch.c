@@ -3,7 +3,6 @@
  * forms, and so does a read of a connection that has written in it; other reads run at once.
  * What takes long goes on in steps, and what waits for the disk runs on another thread.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,39 +36,19 @@ void stem_reply_failure(stem_reply *reply, int code)
     stem_reply_error(reply, "ERR failed");
 }
 
-static void reply_of_command(stem_reply *reply, const char *format, const char *command)
-{
-    char name[32], text[160];
-    size_t len = strnlen(command, sizeof name - 1);
-
-    for (size_t i = 0; i < len; i++)
-        name[i] =
-            (char)(command[i] | (command[i] >= 'A' && command[i] <= 'Z' ? 0x20 : 0));
-    name[len] = '\0';
-    snprintf(text, sizeof text, format, name);
-    stem_reply_error(reply, text);
-}
-
 /* ---- May it? ---------------------------------------------------------------------- */
 
-static bool fits_arity(const stem_command *command, size_t n_args)
+static bool has_rights(const stem_connection *connection, const stem_command *command,
+                       const stem_slice *args, size_t n_args)
 {
-    return command->arity >= 0 ? n_args == (size_t)command->arity
-                               : n_args >= (size_t)-command->arity;
-}
-
-static bool has_rights(const stem_connection *connection, const stem_command *command)
-{
-    const unsigned wanted = (command->flags & STEM_COMMAND_READS ? STEM_MAY_READ : 0u) |
-                            (command->flags & STEM_COMMAND_WRITES ? STEM_MAY_WRITE : 0u) |
-                            (command->flags & STEM_COMMAND_ADMIN ? STEM_MAY_ADMIN : 0u);
+    const unsigned wanted = stem_command_wants(command, args, n_args);
 
     return (connection->rights & wanted) == wanted;
 }
 
 /* Replies why the request is refused; false when it is not. */
 static bool refuse(stem_connection *connection, const stem_command *command,
-                   size_t n_args)
+                   const stem_slice *args, size_t n_args)
 {
     stem_reply *reply = &connection->output;
     stem_server *server = connection->server;
@@ -79,14 +58,13 @@ static bool refuse(stem_connection *connection, const stem_command *command,
         stem_reply_error(reply, "NOAUTH Authentication required.");
     else if (!command)
         stem_reply_error(reply, "ERR unknown command");
-    else if (!fits_arity(command, n_args))
-        reply_of_command(reply, "ERR wrong number of arguments for '%s' command",
-                         command->name);
-    else if (connection->is_authenticated && !has_rights(connection, command)) {
+    else if (!stem_command_fits(command, n_args))
+        stem_reply_arity(reply, command);
+    else if (connection->is_authenticated &&
+             !has_rights(connection, command, args, n_args)) {
         server->metrics.denied++;
-        reply_of_command(reply,
-                         "NOPERM this user has no permissions to run the '%s' command",
-                         command->name);
+        stem_reply_about(reply, "NOPERM this user has no permissions to run the ",
+                         command, " command");
     } else if (server->is_read_only && (command->flags & STEM_COMMAND_WRITES))
         stem_reply_failure(reply, STEM_EREADONLY);
     else
@@ -277,8 +255,7 @@ static void queue(stem_connection *connection, const stem_command *command,
 
     if (!command->run || (command->flags & (STEM_COMMAND_NO_MULTI | STEM_COMMAND_BLOCKS |
                                             STEM_COMMAND_LANDED))) {
-        reply_of_command(reply, "ERR '%s' is not allowed in a transaction",
-                         command->name);
+        stem_reply_about(reply, "ERR ", command, " is not allowed in a transaction");
         transaction->is_failed = true;
     } else if (transaction->queued_bytes >
                    connection->server->options.max_request_bytes ||
@@ -329,12 +306,12 @@ static bool serve(stem_connection *connection, const stem_command *command,
 
 /* Whether it may join a group that its connection is in already. */
 static bool is_for_group(const stem_connection *connection, const stem_command *command,
-                         size_t n_args)
+                         const stem_slice *args, size_t n_args)
 {
     return command && command->run &&
            !(command->flags & (STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED)) &&
-           fits_arity(command, n_args) && !connection->transaction.is_open &&
-           has_rights(connection, command) &&
+           stem_command_fits(command, n_args) && !connection->transaction.is_open &&
+           has_rights(connection, command, args, n_args) &&
            !(connection->server->is_read_only && (command->flags & STEM_COMMAND_WRITES));
 }
 
@@ -346,11 +323,11 @@ bool stem_connection_serve(stem_connection *connection)
     if (n_args == 0)
         return true;
     const stem_command *command = stem_command_find(args[0]);
-    if (connection->is_in_group && !is_for_group(connection, command, n_args)) {
+    if (connection->is_in_group && !is_for_group(connection, command, args, n_args)) {
         connection->waits_for_group = true;
         return false;
     }
     connection->server->metrics.commands++;
-    return refuse(connection, command, n_args) ||
+    return refuse(connection, command, args, n_args) ||
            serve(connection, command, args, n_args);
 }

@@ -27,6 +27,8 @@ extern void (*between_steps)(void), (*before_commit)(void);
 void open_peer(void);
 void close_peer(void);
 
+/* Runs one command, and adds its reply. */
+int run_words(const stem_slice *words, size_t n, stem_reply *reply);
 /* Runs one command on an execution of its own, until its commit is no conflict, and gives its
  * reply: OK, !ERR for an error, 7, "text" with \HH for what is no ASCII to read, nil, and
  * [1 "a"] for an array; STEM_EIO and the like when it fails. Borrowed until the next one. */

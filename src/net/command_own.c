@@ -215,6 +215,10 @@ static int run_snapshot(stem_request *request)
         return code;
     stem_id_format(&id, text);
     stem_reply_bulk(request->reply, text, sizeof text);
+    if (request->reply->bytes.failed) {
+        stem_snapshots_drop(peer->snapshots, peer->holder, &id);
+        return stem_fail(STEM_ENOMEM, "no memory for a reply");
+    }
     return STEM_OK;
 }
 

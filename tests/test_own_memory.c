@@ -1,6 +1,6 @@
 /*
- * Memory that runs out at every allocation of Stem's own commands and of what a server keeps:
- * each then fails as a whole, and works when it is asked again.
+ * Memory that runs out at every allocation of Stem's own commands and of what a server
+ * keeps: each then fails as a whole, and works when it is asked again.
  */
 #include "own_support.h"
 

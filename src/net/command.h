@@ -14,8 +14,8 @@ struct stem_cursors;
 struct stem_snapshots;
 struct stem_id;
 
-/* Who asks, and what is kept for them between one request and the next: for the commands that
- * see more than an execution. Safe to read from several threads at once. */
+/* Who asks, and what is kept for them between one request and the next: for the
+ * commands that see more than an execution. Safe to read from several threads at once. */
 typedef struct stem_peer {
     stem_engine *engine; /* the one below the execution */
     struct stem_cursors *cursors;
@@ -56,8 +56,9 @@ enum stem_command_flags {
     STEM_COMMAND_NO_MULTI = 16,  /* refused between MULTI and EXEC */
     STEM_COMMAND_NO_AUTH = 32,   /* may come before AUTH */
     STEM_COMMAND_BLOCKS = 64, /* waits for the disk: run where nobody else waits for it */
-    /* Looks at the engine and not at the execution: what came before it on its connection is
-     * to be committed first. So do all that BLOCKS, and those that are started. */
+    /* Looks at the engine and not at the execution: what came before it on its
+     * connection is to be committed first. So do all that BLOCKS, and those that are
+     * started. */
     STEM_COMMAND_LANDED = 128
 };
 
@@ -72,8 +73,8 @@ typedef struct stem_command {
      * nothing; another answer is a failure of the engine, after which the caller takes back
      * reply and writes and answers in its own words. */
     int (*run)(stem_request *request);
-    /* The words of the request, its scope and its execution do not outlive the call. With
-     * STEM_OK `*job` is NULL when one reply was added already: an error of the command's own. */
+    /* The words of the request, its scope and its execution do not outlive the call.
+     * With STEM_OK `*job` is NULL when one reply was added already. */
     int (*start)(stem_request *request, stem_engine *engine, stem_job **job);
 } stem_command;
 

@@ -1,7 +1,7 @@
 /*
- * Stem's own commands (docs/wire.md): typed values, many keys of one state, snapshots, and
- * looking after the database. STEM.COMMIT has a file of its own, and so have STEM.RANGE and
- * STEM.CHILDREN.
+ * Stem's own commands (docs/wire.md): typed values, many keys of one state, snapshots,
+ * and looking after the database. STEM.COMMIT has a file of its own, and so have
+ * STEM.RANGE and STEM.CHILDREN.
  */
 #include "command_own.h"
 
@@ -13,8 +13,8 @@
 
 /* ---- Values ----------------------------------------------------------------------- */
 
-/* Kinds whose bytes are canonical when they are as many as the canonical ones: each longer
- * form of the head has a length of its own. */
+/* Kinds whose bytes are canonical when they are as many as the canonical ones: each
+ * longer form of the head has a length of its own. */
 static bool tells_by_length(int type)
 {
     return type == STEM_STR || type == STEM_BIN || type == STEM_ARRAY || type == STEM_EXT;

@@ -18,7 +18,7 @@
 
 #ifdef HAVE_JANSSON
 
-#include <locale.h>
+#include "c_locale.h"
 
 /* Gives up what was not needed, and the buffer's hold. */
 static char *take(stem_buffer *buffer)
@@ -26,20 +26,6 @@ static char *take(stem_buffer *buffer)
     char *smaller = realloc(buffer->data, buffer->len);
 
     return smaller ? smaller : buffer->data;
-}
-
-static locale_t enter_c_locale(locale_t *c)
-{
-    *c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    return *c ? uselocale(*c) : (locale_t)0;
-}
-
-static void leave_c_locale(locale_t before, locale_t c)
-{
-    if (!c)
-        return;
-    uselocale(before);
-    freelocale(c);
 }
 
 static int format(const stem_value *value, int flags, char **json)
@@ -51,10 +37,10 @@ static int format(const stem_value *value, int flags, char **json)
 
     if ((flags & ~STEM_JSON_PRETTY) != 0)
         return stem_fail(STEM_EINVAL, "unknown flags");
-    before = enter_c_locale(&c);
+    before = stem_c_locale_enter(&c);
     code = c ? stem_json_write(value, flags, &text)
              : stem_fail(STEM_ENOMEM, "no memory for the C locale");
-    leave_c_locale(before, c);
+    stem_c_locale_leave(before, c);
     stem_buffer_add(&text, "", 1);
     if (code == STEM_OK && text.failed)
         code = stem_fail(STEM_ENOMEM, "no memory for the JSON text");
@@ -69,11 +55,11 @@ static int parse(const char *text, size_t len, stem_value *out)
 {
     stem_buffer bytes = {0};
     locale_t c;
-    locale_t before = enter_c_locale(&c);
+    locale_t before = stem_c_locale_enter(&c);
     int code = c ? stem_json_read(text, len, &bytes)
                  : stem_fail(STEM_ENOMEM, "no memory for the C locale");
 
-    leave_c_locale(before, c);
+    stem_c_locale_leave(before, c);
     if (code != STEM_OK) {
         free(bytes.data);
         return code;

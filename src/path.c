@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "utf8.h"
 
 /* The longest text of one stored byte: "\xHH". */
 enum { ESCAPE_LEN = 4 };
@@ -31,47 +32,13 @@ size_t stem_component_len(const char *name)
     return len;
 }
 
-static bool is_continuation(unsigned char byte)
-{
-    return (byte & 0xC0) == 0x80;
-}
-
 /* The length of the well-formed UTF-8 sequence of more than one byte that `p` begins
  * with, or 0. C1 controls count as none. */
 static size_t sequence_len(const unsigned char *p, size_t left)
 {
-    /* The second byte's range keeps out overlong forms, surrogates and what lies above
-     * U+10FFFF; after C2 it keeps out U+0080 to U+009F. */
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    size_t len;
+    const size_t len = stem_utf8_sequence(p, left);
 
-    if (p[0] >= 0xC2 && p[0] <= 0xDF) {
-        len = 2;
-        if (p[0] == 0xC2)
-            low = 0xA0;
-    } else if (p[0] >= 0xE0 && p[0] <= 0xEF) {
-        len = 3;
-        if (p[0] == 0xE0)
-            low = 0xA0;
-        if (p[0] == 0xED)
-            high = 0x9F;
-    } else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-        len = 4;
-        if (p[0] == 0xF0)
-            low = 0x90;
-        if (p[0] == 0xF4)
-            high = 0x8F;
-    } else {
-        return 0;
-    }
-    if (left < len || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++) {
-        if (!is_continuation(p[i]))
-            return 0;
-    }
-    return len;
+    return len == 2 && p[0] == 0xC2 && p[1] < 0xA0 ? 0 : len;
 }
 
 /* Writes the text of one component and returns its end. */

@@ -80,6 +80,15 @@ typedef struct stem_command {
 
 /* NULL when there is none of that name, in whatever case. */
 const stem_command *stem_command_find(stem_slice name);
+/* Whether so many words, the name among them, can be a request of the command; where not,
+ * having replied so. */
+bool stem_command_takes(const stem_command *command, size_t n_args, stem_reply *reply);
+/* The error that Redis has for it. */
+void stem_reply_arity(stem_reply *reply, const stem_command *command);
+/* What this request wants of STEM_COMMAND_READS, _WRITES and _ADMIN: what the table says, and
+ * what its options add (SET with GET reads). */
+unsigned stem_command_wants(const stem_command *command, const stem_slice *args,
+                            size_t n_args);
 /* The table, for COMMAND. */
 const stem_command *stem_command_at(size_t i); /* NULL behind the last */
 

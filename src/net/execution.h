@@ -21,8 +21,12 @@ void stem_execution_free(stem_execution *execution);
  * for the next time. */
 void stem_execution_reset(stem_execution *execution);
 
-/* Reads, until the next reset, leave no expectations behind: for commands that write nothing.
- * A write ends the execution's process in a debug build. */
+/* The engine that it is over, for its limits. */
+const stem_engine *stem_execution_engine(const stem_execution *execution);
+
+/* Reads, until the next reset, go to the engine as it is at each call, and leave no expectations
+ * behind: for commands that write nothing and need not agree with each other. A write is refused
+ * with STEM_EREADONLY. To be called before anything is read or written. */
 void stem_execution_only_reads(stem_execution *execution);
 
 /* The bytes stored under `n` stored keys, all of them from one state of the engine where none
@@ -34,11 +38,15 @@ int stem_execution_read(stem_execution *execution, const stem_slice *keys, size_
 int stem_execution_is_empty(stem_execution *execution, stem_slice start, stem_slice end,
                             bool *is_empty);
 
-/* Both copy. STEM_ENOMEM alone. */
+/* All copy. STEM_ENOMEM alone. What is known not to be there is not deleted. */
 int stem_execution_put(stem_execution *execution, stem_slice key, stem_slice value);
+/* The same, where `*value` is for the caller to fill with `len` bytes at once. */
+int stem_execution_put_room(stem_execution *execution, stem_slice key, size_t len,
+                            char **value);
 int stem_execution_delete(stem_execution *execution, stem_slice key);
 
-/* Memory until the reset; NULL, after stem_fail, when there is none. */
+/* Memory until the reset; NULL, after stem_fail, when there is none, or when it would come to
+ * more than the engine takes in one commit. */
 void *stem_execution_room(stem_execution *execution, size_t bytes);
 
 /* What it would commit. */
@@ -53,9 +61,10 @@ typedef struct stem_execution_mark {
 stem_execution_mark stem_execution_note(const stem_execution *execution);
 void stem_execution_take_back(stem_execution *execution, stem_execution_mark mark);
 
-/* Writes it all as one commit of the engine; STEM_OK with no writes. STEM_CONFLICT when something
- * it has read is different by now: reset it and run the commands again. Otherwise the engine's
- * answer. The execution is to be reset afterwards. */
+/* Writes it all as one commit of the engine. STEM_CONFLICT when something it has read is
+ * different by now: reset it and run the commands again. Otherwise the engine's answer. With no
+ * writes, that all it has read was there at one moment; nobody is asked where it was read at
+ * once. The execution is to be reset afterwards. */
 int stem_execution_commit(stem_execution *execution, bool sync);
 
 #endif

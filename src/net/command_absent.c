@@ -1,0 +1,8 @@
+/*
+ * The tables of what this build has no commands for.
+ */
+#include "command.h"
+
+const stem_command stem_connection_commands[] = {{.name = NULL}};
+const stem_command stem_walk_commands[] = {{.name = NULL}};
+const stem_command stem_own_commands[] = {{.name = NULL}};

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 stem_engine *engine;
 stem_peer peer;
@@ -91,19 +90,6 @@ static const char *render(const char *at, const char *end)
 
 /* ---- Running ---------------------------------------------------------------------- */
 
-static const stem_command *find_command(stem_slice name)
-{
-    const stem_command *const tables[] = {stem_own_commands, stem_walk_commands};
-
-    for (int i = 0; i < 2; i++)
-        for (const stem_command *each = tables[i]; each->name; each++)
-            if (strlen(each->name) == name.len &&
-                strncasecmp(each->name, name.data, name.len) == 0)
-                return each;
-    ck_abort_msg("there is no command %.*s", (int)name.len, name.data);
-    return NULL;
-}
-
 static int run_steps(const stem_command *command, stem_request *request)
 {
     stem_job *job;
@@ -140,8 +126,7 @@ static int run_once(const stem_command *command, stem_request *request)
 
 int run_words(const stem_slice *words, size_t n, stem_reply *reply)
 {
-    const stem_command *command = find_command(words[0]);
-    const size_t arity = (size_t)abs(command->arity);
+    const stem_command *command = stem_command_find(words[0]);
     stem_request request = {.args = words,
                             .n_args = n,
                             .scope = scope,
@@ -152,8 +137,8 @@ int run_words(const stem_slice *words, size_t n, stem_reply *reply)
     int code;
 
     /* Check's assertions want memory, and this may be run without. */
-    if (command->arity < 0 ? n < arity : n != arity)
-        ck_abort_msg("%s does not take %zu words", command->name, n);
+    if (!command || !stem_command_takes(command, n, reply))
+        ck_abort_msg("%.*s is no such command", (int)words[0].len, words[0].data);
     if (!request.on)
         return STEM_ENOMEM;
     do

@@ -4,5 +4,3 @@
 #include "command.h"
 
 const stem_command stem_connection_commands[] = {{.name = NULL}};
-const stem_command stem_walk_commands[] = {{.name = NULL}};
-const stem_command stem_own_commands[] = {{.name = NULL}};

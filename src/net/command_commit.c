@@ -11,6 +11,7 @@
 #include "../error.h"
 #include "../value.h"
 #include "command_own.h"
+#include "command_value.h"
 #include "sessions.h"
 
 enum kind { PUT, PUTJSON, DEL, ABSENT, EQUAL, EMPTY, N_KINDS };
@@ -82,7 +83,7 @@ static int read_operations(own_commit *commit)
 {
     stem_request *request = commit->request;
     const size_t most = (request->n_args - 3) / 2;
-    size_t bytes = 0;
+    size_t bytes = stem_execution_bytes(request->on);
 
     commit->operations =
         stem_execution_room(request->on, (most + 1) * sizeof *commit->operations);
@@ -99,11 +100,10 @@ static int read_operations(own_commit *commit)
         commit->n_operations++;
         commit->n_expectations += read->kind >= ABSENT;
         commit->n_writes += read->kind < ABSENT;
-        if (read->kind < ABSENT)
-            bytes += read->key.len + read->value.len;
+        if (read->kind < ABSENT &&
+            !stem_request_admits(request, read->key, read->value.len, &bytes))
+            return STEM_EINVAL;
     }
-    if (bytes > request->peer->engine->max_commit_bytes)
-        return stem_refuse(request, "ERR commit is too large");
     return STEM_OK;
 }
 

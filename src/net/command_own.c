@@ -9,6 +9,7 @@
 
 #include "../error.h"
 #include "../value.h"
+#include "command_value.h"
 #include "snapshots.h"
 
 /* ---- Values ----------------------------------------------------------------------- */
@@ -124,6 +125,9 @@ static int put(stem_request *request, int (*read)(stem_request *, size_t, stem_s
         code = read(request, 2, &value);
     if (code != STEM_OK)
         return stem_answered(code);
+    size_t bytes = stem_execution_bytes(request->on);
+    if (!stem_request_admits(request, key, value.len, &bytes))
+        return STEM_OK;
     code = stem_execution_put(request->on, key, value);
     if (code == STEM_OK)
         stem_reply_status(request->reply, "OK");

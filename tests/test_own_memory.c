@@ -19,8 +19,8 @@ static void begin(void)
     assert_ok(stem_sessions_create(sessions, slice("ada"), 0, &connection, &session));
     peer.session = &session;
     peer.user = slice("ada");
-    for (char c = 'a'; c < 'z'; c++)
-        put(engine, (stem_slice){(char[]){c, '\0', 'x'}, 3}, slice("\xA3one"));
+    for (int c = 'a'; c < 'z'; c++)
+        put(engine, (stem_slice){(char[]){(char)c, '\0', 'x'}, 3}, slice("\xA3one"));
 }
 
 static void end(void)

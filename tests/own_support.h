@@ -27,9 +27,12 @@ extern void (*between_steps)(void), (*before_commit)(void);
 void open_peer(void);
 void close_peer(void);
 
-/* Runs one command on an execution of its own, until its commit is no conflict, and gives its
- * reply: OK, !ERR for an error, 7, "text" with \HH for what is no ASCII to read, nil, and
- * [1 "a"] for an array; STEM_EIO and the like when it fails. Borrowed until the next one. */
+/* Runs one command, and adds its reply. */
+int run_words(const stem_slice *words, size_t n, stem_reply *reply);
+/* Runs one command on an execution of its own, until its commit is no conflict, and
+ * gives its reply: OK, !ERR for an error, 7, "text" with \HH for what is no ASCII to
+ * read, nil, and [1 "a"] for an array; STEM_EIO and the like when it fails. Borrowed
+ * until the next one. */
 const char *ask_words(const stem_slice *words, size_t n);
 /* The same for words that are C strings, the last followed by NULL. */
 const char *ask(const char *first, ...) __attribute__((sentinel));

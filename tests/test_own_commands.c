@@ -1,6 +1,6 @@
 /*
- * Stem's own commands but for STEM.COMMIT: values, many keys, ranges, children, snapshots, and
- * what looks after the database.
+ * Stem's own commands but for STEM.COMMIT: values, many keys, ranges, children,
+ * snapshots, and what looks after the database.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

@@ -1,6 +1,6 @@
 /*
- * STEM.COMMIT: all or nothing, judged before anything is written, and with a number exactly
- * once.
+ * STEM.COMMIT: all or nothing, judged before anything is written, and with a number
+ * exactly once.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

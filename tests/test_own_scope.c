@@ -1,7 +1,8 @@
 /*
- * The scope proof for Stem's own commands and those that walk: two databases that hold the same
- * below the scope, and in one of them much besides. Whatever a confined request says, hostile
- * words of every kind among it, both give the same reply, and what is outside stays as it is.
+ * The scope proof for Stem's own commands and those that walk: two databases that hold
+ * the same below the scope, and in one of them much besides. Whatever a confined request
+ * says, hostile words of every kind among it, both give the same reply, and what is
+ * outside stays as it is.
  */
 #include "own_support.h"
 

@@ -1,6 +1,6 @@
 /*
- * Snapshots and cursors that a server keeps from one request to the next: each for its holder
- * alone, a limited number, and not for ever.
+ * Snapshots and cursors that a server keeps from one request to the next: each for its
+ * holder alone, a limited number, and not for ever.
  */
 #include "engine_support.h"
 

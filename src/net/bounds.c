@@ -1,7 +1,7 @@
 /*
- * Byte ranges below a scope; see bounds.h. That they do not reach outside is by construction:
- * every end begins with the scope, but for the scope's own end, which is its last byte, a NUL,
- * grown by one.
+ * Byte ranges below a scope; see bounds.h. That they do not reach outside is by
+ * construction: every end begins with the scope, but for the scope's own end, which is
+ * its last byte, a NUL, grown by one.
  */
 #include "bounds.h"
 

@@ -1,6 +1,6 @@
 /*
- * Byte ranges below a scope. Whatever ends somebody asks for, what comes out lies within the
- * scope and holds none of Stem's own records, whose keys begin with NUL.
+ * Byte ranges below a scope. Whatever ends somebody asks for, what comes out lies within
+ * the scope and holds none of Stem's own records, whose keys begin with NUL.
  */
 #ifndef STEM_NET_BOUNDS_H
 #define STEM_NET_BOUNDS_H
@@ -18,8 +18,8 @@ static inline size_t stem_bounds_room(stem_slice scope, stem_slice start, stem_s
     return 2 * scope.len + start.len + end.len;
 }
 
-/* From `start` on and before `end`, both below the scope (which ends in a NUL, or is empty);
- * an empty one is the scope's own. */
+/* From `start` on and before `end`, both below the scope (which ends in a NUL, or is
+ * empty); an empty one is the scope's own. */
 void stem_bounds_make(stem_bounds *bounds, char *memory, stem_slice scope,
                       stem_slice start, stem_slice end);
 /* All that begins with `prefix` below the scope; the memory is that of two such ends. */

@@ -3,14 +3,15 @@
  * number. Everything that was sent is read before anything is judged, and judged before
  * anything is written: expectations see the database without the writes beside them.
  *
- * The number's record is read through the execution like any key, so that it cannot change
- * between this judgement and the write.
+ * The number's record is read through the execution like any key, so that it cannot
+ * change between this judgement and the write.
  */
 #include <stdio.h>
 
 #include "../error.h"
 #include "../value.h"
 #include "command_own.h"
+#include "command_value.h"
 #include "sessions.h"
 
 enum kind { PUT, PUTJSON, DEL, ABSENT, EQUAL, EMPTY, N_KINDS };
@@ -35,8 +36,8 @@ typedef struct own_commit {
     size_t n_operations;
     size_t n_expectations, n_writes;
 
-    /* The records of the session and of its slot, and then the keys of ABSENT and EQUAL, with
-     * what they hold. */
+    /* The records of the session and of its slot, and then the keys of ABSENT and
+     * EQUAL, with what they hold. */
     stem_slice *keys, *values;
     size_t n_keys;
     char session_key[STEM_SESSION_KEY_LEN], slot_key[STEM_SLOT_KEY_LEN];
@@ -82,7 +83,7 @@ static int read_operations(own_commit *commit)
 {
     stem_request *request = commit->request;
     const size_t most = (request->n_args - 3) / 2;
-    size_t bytes = 0;
+    size_t bytes = stem_execution_bytes(request->on);
 
     commit->operations =
         stem_execution_room(request->on, (most + 1) * sizeof *commit->operations);
@@ -99,11 +100,10 @@ static int read_operations(own_commit *commit)
         commit->n_operations++;
         commit->n_expectations += read->kind >= ABSENT;
         commit->n_writes += read->kind < ABSENT;
-        if (read->kind < ABSENT)
-            bytes += read->key.len + read->value.len;
+        if (read->kind < ABSENT &&
+            !stem_request_admits(request, read->key, read->value.len, &bytes))
+            return STEM_EINVAL;
     }
-    if (bytes > request->peer->engine->max_commit_bytes)
-        return stem_refuse(request, "ERR commit is too large");
     return STEM_OK;
 }
 
@@ -219,9 +219,9 @@ static int judge_expectations(const own_commit *commit)
     return STEM_OK;
 }
 
-/* A commit that only asks leaves no write behind that would hold what the execution has read
- * together: the engine judges it by itself, in one state. Nothing is in the execution that it
- * could miss. */
+/* A commit that only asks leaves no write behind that would hold what the execution
+ * has read together: the engine judges it by itself, in one state. Nothing is in the
+ * execution that it could miss. */
 static int ask_engine(const own_commit *commit)
 {
     stem_request *request = commit->request;
@@ -292,7 +292,8 @@ static int run_judged(own_commit *commit)
         if (code == STEM_OK)
             code = write_all(commit);
     }
-    /* Of a repeated one too, when it is to be synced: an answer is only given to what is. */
+    /* Of a repeated one too, when it is to be synced: an answer is only given to what
+     * is. */
     if (code == STEM_OK && commit->number > 0 && (!is_repeated || commit->is_synced))
         code = write_number(commit);
     if (code == STEM_OK) {

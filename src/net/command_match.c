@@ -15,9 +15,9 @@ int stem_request_pattern(stem_request *request, size_t arg, stem_pattern **patte
     return STEM_ENOMEM;
 }
 
-/* What every match of the pattern begins with, as stored bytes. Up to the first byte that is
- * written otherwise in text than it is stored, which takes a backslash, the two differ in what
- * separates components alone. */
+/* What every match of the pattern begins with, as stored bytes. Up to the first byte
+ * that is written otherwise in text than it is stored, which takes a backslash, the
+ * two differ in what separates components alone. */
 static int stored_prefix(const stem_pattern *pattern, stem_request *request,
                          stem_slice *prefix)
 {

@@ -15,8 +15,8 @@ int stem_request_pattern(stem_request *request, size_t arg, stem_pattern **patte
 int stem_match_bounds(stem_request *request, const stem_pattern *pattern,
                       stem_bounds *bounds);
 
-/* Adds the text of a key, below the scope, to the replies and counts it when the pattern, if
- * there is one, matches. `text` is the caller's, for use again. */
+/* Adds the text of a key, below the scope, to the replies and counts it when the
+ * pattern, if there is one, matches. `text` is the caller's, for use again. */
 int stem_match_add(const stem_pattern *pattern, stem_slice key, stem_buffer *text,
                    stem_reply *found, uint64_t *n);
 

@@ -1,7 +1,7 @@
 /*
- * Stem's own commands (docs/wire.md): typed values, many keys of one state, snapshots, and
- * looking after the database. STEM.COMMIT has a file of its own, and so have STEM.RANGE and
- * STEM.CHILDREN.
+ * Stem's own commands (docs/wire.md): typed values, many keys of one state, snapshots,
+ * and looking after the database. STEM.COMMIT has a file of its own, and so have
+ * STEM.RANGE and STEM.CHILDREN.
  */
 #include "command_own.h"
 
@@ -9,12 +9,13 @@
 
 #include "../error.h"
 #include "../value.h"
+#include "command_value.h"
 #include "snapshots.h"
 
 /* ---- Values ----------------------------------------------------------------------- */
 
-/* Kinds whose bytes are canonical when they are as many as the canonical ones: each longer
- * form of the head has a length of its own. */
+/* Kinds whose bytes are canonical when they are as many as the canonical ones: each
+ * longer form of the head has a length of its own. */
 static bool tells_by_length(int type)
 {
     return type == STEM_STR || type == STEM_BIN || type == STEM_ARRAY || type == STEM_EXT;
@@ -124,6 +125,9 @@ static int put(stem_request *request, int (*read)(stem_request *, size_t, stem_s
         code = read(request, 2, &value);
     if (code != STEM_OK)
         return stem_answered(code);
+    size_t bytes = stem_execution_bytes(request->on);
+    if (!stem_request_admits(request, key, value.len, &bytes))
+        return STEM_OK;
     code = stem_execution_put(request->on, key, value);
     if (code == STEM_OK)
         stem_reply_status(request->reply, "OK");
@@ -215,6 +219,10 @@ static int run_snapshot(stem_request *request)
         return code;
     stem_id_format(&id, text);
     stem_reply_bulk(request->reply, text, sizeof text);
+    if (request->reply->bytes.failed) {
+        stem_snapshots_drop(peer->snapshots, peer->holder, &id);
+        return stem_fail(STEM_ENOMEM, "no memory for a reply");
+    }
     return STEM_OK;
 }
 

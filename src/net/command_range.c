@@ -1,6 +1,6 @@
 /*
- * STEM.RANGE, a stretch of an ordered walk in one call, and STEM.CHILDREN, the names one level
- * down in one seek each. Both look at the engine itself.
+ * STEM.RANGE, a stretch of an ordered walk in one call, and STEM.CHILDREN, the names one
+ * level down in one seek each. Both look at the engine itself.
  */
 #include <stdlib.h>
 
@@ -201,8 +201,8 @@ static int next_key(children_job *job, stem_slice *key)
     return code;
 }
 
-/* Keeps the key's first component, with the prefix before it and a 1 behind: that is the first
- * key after all that lies below. */
+/* Keeps the key's first component, with the prefix before it and a 1 behind: that is
+ * the first key after all that lies below. */
 static int keep_name(children_job *job, stem_slice key)
 {
     const char *nul = memchr(key.data, '\0', key.len);

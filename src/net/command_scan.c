@@ -1,6 +1,7 @@
 /*
- * SCAN: a stretch of the walk over all keys below the scope, as many as were asked for or as
- * fit a millisecond. Between two calls nothing is kept but the last key, under a cursor.
+ * SCAN: a stretch of the walk over all keys below the scope, as many as were asked for or
+ * as fit a millisecond. Between two calls nothing is kept but the last key, under a
+ * cursor.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
- * The commands that walk over all that lies below the scope: KEYS, DBSIZE and FLUSHDB, and
- * STEM.ESTIMATE where it must count. They go in steps so that others are served in between. They look at the engine itself. SCAN has a
- * file of its own.
+ * The commands that walk over all that lies below the scope: KEYS, DBSIZE and FLUSHDB,
+ * and STEM.ESTIMATE where it must count. They go in steps so that others are served in
+ * between. They look at the engine itself. SCAN has a file of its own.
  */
 #include <stdlib.h>
 
@@ -97,8 +97,8 @@ static int start_walk(stem_request *request, stem_engine *engine,
 
 typedef int visit_fn(walk_job *job, stem_slice key, bool *is_enough);
 
-/* Visits keys until the step's time is over, or `visit` says that it is enough: STEM_NOTFOUND
- * behind the last key. */
+/* Visits keys until the step's time is over, or `visit` says that it is enough:
+ * STEM_NOTFOUND behind the last key. */
 static int walk(walk_job *job, visit_fn *visit)
 {
     const uint64_t ends_at = stem_clock() + STEP_TIME;
@@ -218,8 +218,9 @@ static int step_estimate(stem_job *base, stem_reply *reply, bool *is_done)
     return STEM_OK;
 }
 
-/* What the engine knows of sizes counts whole blocks, in which the neighbours' entries lie too,
- * and logs are everybody's: within a scope it is for admins, and for others bytes are counted. */
+/* What the engine knows of sizes counts whole blocks, in which the neighbours' entries
+ * lie too, and logs are everybody's: within a scope it is for admins, and for others
+ * bytes are counted. */
 int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **started)
 {
     stem_size_info size = {0};

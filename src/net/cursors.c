@@ -1,6 +1,6 @@
 /*
- * SCAN's cursors; see cursors.h. A table of all by number, and of each user who has any with
- * its cursors in the order in which they were made.
+ * SCAN's cursors; see cursors.h. A table of all by number, and of each user who has any
+ * with its cursors in the order in which they were made.
  */
 #include "cursors.h"
 

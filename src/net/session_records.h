@@ -1,6 +1,6 @@
 /*
- * The records of sessions in the database (docs/format.md, "Stem's own records"), read and
- * written. Private to sessions.c.
+ * The records of sessions in the database (docs/format.md, "Stem's own records"), read
+ * and written. Private to sessions.c.
  */
 #ifndef STEM_NET_SESSION_RECORDS_H
 #define STEM_NET_SESSION_RECORDS_H
@@ -14,15 +14,15 @@ typedef struct stem_session_record {
     int64_t sequence; /* of its creation */
 } stem_session_record;
 
-/* Calls `visit` for each session that the database has, with a record that lives as long as
- * the call; ends with the first that does not answer STEM_OK. STEM_ECORRUPT for a record that
- * is none. */
+/* Calls `visit` for each session that the database has, with a record that lives as
+ * long as the call; ends with the first that does not answer STEM_OK. STEM_ECORRUPT
+ * for a record that is none. */
 int stem_session_records_read(stem_engine *engine,
                               int (*visit)(void *context, const stem_session_record *),
                               void *context);
 
-/* Stores one session, or none with NULL, and deletes others and all of their slots, in one
- * commit. */
+/* Stores one session, or none with NULL, and deletes others and all of their slots, in
+ * one commit. */
 int stem_session_records_write(stem_engine *engine, const stem_session_record *beginning,
                                const stem_session_record *const *ending, size_t n_ending);
 

@@ -1,7 +1,7 @@
 /*
- * Sessions; see sessions.h. What is in memory is what the database has, and who is attached.
- * The lock is never held while a commit is under way: a session whose records are being
- * deleted stays in the table, `is_ending`, and can no longer be attached to.
+ * Sessions; see sessions.h. What is in memory is what the database has, and who is
+ * attached. The lock is never held while a commit is under way: a session whose records
+ * are being deleted stays in the table, `is_ending`, and can no longer be attached to.
  */
 #include "sessions.h"
 
@@ -86,7 +86,8 @@ static void begin_end(stem_sessions *sessions, session *of)
     of->is_ending = true;
 }
 
-/* Forgets a session whose records are gone, or has it back when they could not be deleted. */
+/* Forgets a session whose records are gone, or has it back when they could not be
+ * deleted. */
 static void finish_end(stem_sessions *sessions, session *of, bool has_ended)
 {
     if (has_ended) {

@@ -1,7 +1,8 @@
 /*
- * Sessions (docs/wire.md, "Sessions"): stored in the database, so that they outlive the server
- * (docs/format.md, "Stem's own records"), and in memory with the connections that are attached.
- * When there are too many, those end that nobody has been attached to for longest.
+ * Sessions (docs/wire.md, "Sessions"): stored in the database, so that they outlive the
+ * server (docs/format.md, "Stem's own records"), and in memory with the connections that
+ * are attached. When there are too many, those end that nobody has been attached to for
+ * longest.
  *
  * All of it may be called from any thread; what waits for the disk says so.
  */
@@ -26,15 +27,16 @@ int stem_sessions_open(stem_engine *engine, const stem_sessions_options *options
 /* Leaves them in the database. NULL is nothing. */
 void stem_sessions_close(stem_sessions *sessions);
 
-/* Makes a session for a user and attaches a connection to its slot: one commit, in which old
- * sessions may end. A user who has half of the sessions there may be or more loses one of its
- * own. STEM_EINVAL when there is no such slot. */
+/* Makes a session for a user and attaches a connection to its slot: one commit, in
+ * which old sessions may end. A user who has half of the sessions there may be or more
+ * loses one of its own. STEM_EINVAL when there is no such slot. */
 int stem_sessions_create(stem_sessions *sessions, stem_slice user, unsigned slot,
                          void *connection, stem_id *id);
 
-/* Attaches a connection to a slot of a session. `*old` is the one that was attached there, and
- * is to be closed before the new one is answered; NULL for none. STEM_NOTFOUND when the user
- * has no such session, STEM_EINVAL when it has no such slot. */
+/* Attaches a connection to a slot of a session. `*old` is the one that was attached
+ * there, and is to be closed before the new one is answered; NULL for none.
+ * STEM_NOTFOUND when the user has no such session, STEM_EINVAL when it has no such
+ * slot. */
 int stem_sessions_attach(stem_sessions *sessions, const stem_id *id, stem_slice user,
                          unsigned slot, void *connection, void **old);
 
@@ -56,7 +58,8 @@ enum {
     STEM_SLOT_KEY_LEN = 6 + STEM_ID_BYTES + 2
 };
 
-/* The key of the record that a session is there, and of the last number in a slot of it. */
+/* The key of the record that a session is there, and of the last number in a slot of
+ * it. */
 void stem_session_key(const stem_id *id, char key[STEM_SESSION_KEY_LEN]);
 void stem_slot_key(const stem_id *id, unsigned slot, char key[STEM_SLOT_KEY_LEN]);
 

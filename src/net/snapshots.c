@@ -1,7 +1,7 @@
 /*
  * Snapshots under random names; see snapshots.h. Those that have a name are in a table by
- * name, in the list of their holder, and in one list of all, the one that was used last at its
- * end. One that is in use when its name goes is closed when it is given back.
+ * name, in the list of their holder, and in one list of all, the one that was used last
+ * at its end. One that is in use when its name goes is closed when it is given back.
  */
 #include "snapshots.h"
 

@@ -1,7 +1,7 @@
 /*
- * Snapshots that are kept from one request to the next, under random names. Each has a holder
- * (a session, a connection), who holds a limited number and alone can use it, and goes when it
- * has not been used for a while.
+ * Snapshots that are kept from one request to the next, under random names. Each has a
+ * holder (a session, a connection), who holds a limited number and alone can use it, and
+ * goes when it has not been used for a while.
  *
  * All of it may be called from any thread.
  */

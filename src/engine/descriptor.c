@@ -1,5 +1,5 @@
 /*
- * The list of the LevelDB engine's own file descriptors: see descriptor.h.
+ * The list of the engines' own file descriptors: see descriptor.h.
  *
  * A descriptor is opened and entered, or closed and struck off, under one lock that
  * fork() takes as well, so that the list is right in the child whatever other threads
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* One list serves the process, as fork() copies all of a process's descriptors. */
@@ -52,6 +53,19 @@ int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode
     pthread_mutex_lock(&list_lock);
     if (make_room())
         fd = openat(directory, name, flags | O_CLOEXEC, mode);
+    if (fd >= 0)
+        list[n_open++] = fd;
+    pthread_mutex_unlock(&list_lock);
+    return fd;
+}
+
+int stem_descriptor_socket(int domain, int type)
+{
+    int fd = -1;
+
+    pthread_mutex_lock(&list_lock);
+    if (make_room())
+        fd = socket(domain, type | SOCK_CLOEXEC, 0);
     if (fd >= 0)
         list[n_open++] = fd;
     pthread_mutex_unlock(&list_lock);

@@ -1,5 +1,5 @@
 /*
- * The file descriptors that the LevelDB engine opens itself. All of them are
+ * The file descriptors that the engines open themselves. All of them are
  * close-on-exec and on one list, so that a forked child can close its copies: none of
  * them outlives the parent.
  */
@@ -12,6 +12,9 @@
 /* As openat() and close(), but for the list. */
 int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode);
 void stem_descriptor_close(int fd);
+
+/* As socket(), but for the list. */
+int stem_descriptor_socket(int domain, int type);
 
 /* A listing of the directory with an offset of its own, NULL with errno set on
  * failure. */

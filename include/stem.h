@@ -18,9 +18,10 @@
  * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
  * thread, what failed, where and why; success and answers leave it alone. A call that
  * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so
- * is the database; STEM_EUNKNOWN alone has done what was asked, outputs included, while
- * it is not known whether that reached the disk. A NULL handle, key or output is
- * STEM_EINVAL, except where NULL is allowed.
+ * is the database; STEM_EUNKNOWN alone leaves open whether what was asked, outputs
+ * included, has been done: in a directory it has, and it is not known whether it reached
+ * the disk; on a server it is not known whether it was applied. A NULL handle, key or
+ * output is STEM_EINVAL, except where NULL is allowed.
  *
  * Memory. What a call hands out is owned by the caller and released with the call named
  * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
@@ -87,7 +88,8 @@ enum stem_code {
     STEM_ENOTSUP = -10,  /* this build, engine or system cannot do it */
     STEM_EFORK = -11,    /* a handle inherited through fork(); open anew, after exec */
     STEM_EGONE = -12,    /* the snapshot or iterator no longer exists at the engine */
-    STEM_EUNKNOWN = -13  /* written, but whether it reached the disk is not known */
+    STEM_EUNKNOWN = -13, /* not known whether it was applied, or reached the disk */
+    STEM_EACCES = -14    /* the server does not allow it, or does not know the user */
 };
 
 /* The name of a code ("STEM_NOTFOUND"), or "unknown code"; static. */
@@ -344,7 +346,13 @@ typedef struct stem_options {
     size_t writeback_bytes; /* 1 MiB to 1 GiB */
     size_t writeback_ms;    /* 1 to 60,000, only with writeback_bytes; default 50 */
 
-    uint64_t reserved[10]; /* zero, else STEM_EINVAL */
+    /* Of a served database, where those above from no_compression on are STEM_EINVAL. */
+    const char *password;      /* of the user in the location; used by stem_open alone */
+    const char *password_file; /* or its first line; or else STEM_PASSWORD's value */
+    const char *ca_file; /* for stems://: who is trusted (PEM); default the system's */
+    size_t timeout_ms;   /* for one answer, 1 to 3,600,000; default 30,000 */
+
+    uint64_t reserved[6]; /* zero, else STEM_EINVAL */
 } stem_options;
 
 #ifndef __cplusplus
@@ -355,6 +363,12 @@ typedef struct stem_options {
 /* Opens, and unless told otherwise makes, the database at `location`:
  *   "./dir", "leveldb:./dir"  a LevelDB in that directory, made when missing or empty
  *   "mem:"                    a new one in memory-backed storage, gone at the last close
+ *   "unix:/path"              the database of the Stem server with that socket; the user
+ *                             "ada" as "unix:ada@/path"
+ *   "stem://ada@host:7835/users/42"
+ *                             that of a server elsewhere, as user and from a sub-database
+ *                             on if they are given; 7835 is the default port
+ *   "stems://..."             the same, encrypted, the server's certificate checked
  * `options` may be NULL. The directory open already in this process, by whatever name,
  * gives another handle on the same engine.
  *
@@ -364,7 +378,14 @@ typedef struct stem_options {
  * whose CURRENT is gone or that LevelDB finds damaged; STEM_EIO for missing parents,
  * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
  * process forked from one that had used LevelDB; STEM_ENOTSUP for a location this
- * build has no engine for. */
+ * build has no engine for.
+ *
+ * With a server (docs/wire.md): user and scope are percent-encoded, the scope is a path in
+ * text form. STEM_EIO when it cannot be reached, STEM_EACCES when it does not let the user
+ * in, STEM_EXISTS with must_be_new, STEM_EINVAL for a password in the location, and for one
+ * that would go to another machine unencrypted. Each open is a session of its own. A
+ * connection that breaks is made again, and the call repeated, within timeout_ms; a commit
+ * is applied once, or the answer is STEM_EUNKNOWN. */
 STEM_API int stem_open(stem_db **db, const char *location, const stem_options *options);
 
 /* Closes one handle; NULL is nothing. The engine closes with the last of all the
@@ -422,7 +443,7 @@ STEM_API char *stem_path(stem_db *db);
  * stem_options.sync the machine's. STEM_EINVAL for what cannot be a key or a value,
  * and for values over STEM_VALUE_MAX; STEM_EREADONLY; STEM_EIO, with the cause, when
  * it could not be written, and then it never will be. Only STEM_EUNKNOWN leaves that
- * open: the value is written, the sync after it failed. */
+ * open: the value is written, the sync after it failed; or no answer came from a server. */
 STEM_API int stem_put_value(stem_db *db, const char *key, stem_value value);
 
 /* Removes the key; STEM_OK whether or not it was there. Keys below it stay. */

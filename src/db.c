@@ -132,14 +132,21 @@ static int open_location(stem_db **db, const char *location, const stem_options 
     return STEM_OK;
 }
 
+/* Says the operation and the location. */
+static int fail_location(int code, const char *operation, const char *location)
+{
+    char shown[STEM_ERROR_TEXT_SIZE];
+
+    stem_location_show(location, shown, sizeof shown);
+    return stem_fail_at(code, operation, shown);
+}
+
 int stem_open(stem_db **db, const char *location, const stem_options *options)
 {
     static const stem_options defaults;
 
     int code = open_location(db, location, options ? options : &defaults);
-    if (code < 0)
-        stem_fail_at(code, "open", location);
-    return code;
+    return code < 0 ? fail_location(code, "open", location) : code;
 }
 
 /* Whether closing the handle closes an engine that cannot be closed now: a snapshot finds that
@@ -195,9 +202,7 @@ int stem_destroy(const char *location)
 {
     int code = stem_engine_destroy(location);
 
-    if (code < 0)
-        stem_fail_at(code, "destroy", location);
-    return code;
+    return code < 0 ? fail_location(code, "destroy", location) : code;
 }
 
 /* ---- Deriving --------------------------------------------------------------------- */

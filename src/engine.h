@@ -91,8 +91,8 @@ typedef struct stem_engine_ops {
     /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
      * survives the process's death; of an engine that has `flush`, after that. STEM_CONFLICT
      * leaves everything as it was, with the index of an expectation that failed in `*failed`.
-     * So does a failure, now and for ever, but for STEM_EUNKNOWN: applied, while it is not
-     * known to have become durable. */
+     * So does a failure, now and for ever, but for STEM_EUNKNOWN: it is not known whether it
+     * was applied, or has become durable. */
     int (*commit)(stem_engine *engine, const stem_commit *commit, size_t *failed);
 
     /* An iterator over the range as it is now, or in the snapshot, before its first
@@ -165,6 +165,9 @@ int stem_engine_release_discarding(stem_engine *engine);
 void stem_engine_orphan(stem_engine *engine);
 /* Removes what is at a location; see stem_destroy. */
 int stem_engine_destroy(const char *location);
+/* The location for a text that people read: cut where it is long, and without a password that
+ * may have got into it. NULL is "". */
+void stem_location_show(const char *location, char *out, size_t size);
 
 /* Counts the forks between the first process and this one. */
 extern unsigned stem_fork_generation;

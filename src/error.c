@@ -141,6 +141,8 @@ const char *stem_strerror(int code)
         return "STEM_EGONE";
     case STEM_EUNKNOWN:
         return "STEM_EUNKNOWN";
+    case STEM_EACCES:
+        return "STEM_EACCES";
     default:
         return "unknown code";
     }

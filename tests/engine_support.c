@@ -5,6 +5,13 @@
 
 #include <stdlib.h>
 
+#include "config.h"
+#ifdef HAVE_HIREDIS
+#include "small_server.h"
+#endif
+
+#define SERVED "served" /* by a small server of the test's own */
+
 /* An engine joins the suite with a line here. NULL is a new directory. */
 static const struct {
     const char *location;
@@ -15,10 +22,41 @@ static const struct {
     {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}},
     {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}},
     {"mem:", {.writeback_bytes = 1 << 20}},
+#ifdef HAVE_HIREDIS
+    {SERVED, {0}},
+#endif
 };
 const int n_engine_locations = sizeof locations / sizeof *locations;
 
 _Thread_local size_t last_failed;
+
+#ifdef HAVE_HIREDIS
+static bool is_served;
+
+static const char *start_serving(void)
+{
+    enum { SLOTS = 4 };
+
+    is_served = true;
+    return start_small_server(SLOTS);
+}
+
+static void stop_serving(void)
+{
+    if (is_served)
+        stop_small_server();
+    is_served = false;
+}
+#else
+static const char *start_serving(void)
+{
+    return NULL;
+}
+
+static void stop_serving(void)
+{
+}
+#endif
 
 /* Removes what an earlier test left at a location that outlives its engine. */
 static void remove_all(stem_engine *engine)
@@ -42,6 +80,8 @@ stem_engine *open_engine(int location)
 
     if (!where)
         where = path_in(temp_dir(), "db");
+    else if (strcmp(where, SERVED) == 0)
+        where = start_serving();
     assert_ok(stem_engine_acquire(where, &locations[location].options, &engine));
     remove_all(engine);
     return engine;
@@ -49,7 +89,11 @@ stem_engine *open_engine(int location)
 
 void close_engine(stem_engine *engine)
 {
+    const bool is_last = atomic_load(&engine->users) == 1;
+
     assert_ok(stem_engine_release(engine));
+    if (is_last)
+        stop_serving();
 }
 
 int commit(stem_engine *engine, const stem_write *writes, size_t n_writes,

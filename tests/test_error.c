@@ -188,12 +188,13 @@ START_TEST(every_code_has_its_name)
                  {STEM_ENOTSUP, "STEM_ENOTSUP"},
                  {STEM_EFORK, "STEM_EFORK"},
                  {STEM_EGONE, "STEM_EGONE"},
-                 {STEM_EUNKNOWN, "STEM_EUNKNOWN"}};
+                 {STEM_EUNKNOWN, "STEM_EUNKNOWN"},
+                 {STEM_EACCES, "STEM_EACCES"}};
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         ck_assert_str_eq(stem_strerror(codes[i].code), codes[i].name);
     ck_assert_str_eq(stem_strerror(4), "unknown code");
-    ck_assert_str_eq(stem_strerror(-14), "unknown code");
+    ck_assert_str_eq(stem_strerror(-15), "unknown code");
 }
 END_TEST
 

@@ -332,7 +332,7 @@ START_TEST(bad_locations_and_options_are_told)
         {.bloom_bits = 65},        {.bloom_bits = -1},
         {.max_open_files = 10},    {.cache_bytes = 1},
         {.write_buffer_bytes = 1}, {.block_bytes = 10},
-        {.reserved[9] = 1},        {.block_bytes = 1 << 30},
+        {.reserved[5] = 1},        {.block_bytes = 1 << 30},
         {.max_open_files = 50001}, {.no_bloom = true, .bloom_bits = 8},
     };
     stem_db *db;
@@ -346,7 +346,7 @@ START_TEST(bad_locations_and_options_are_told)
     assert_code(stem_open(NULL, path, NULL), STEM_EINVAL);
     assert_code(stem_open(&db, "", NULL), STEM_EINVAL);
     assert_code(stem_open(&db, "leveldb:", NULL), STEM_EINVAL);
-    assert_code(stem_open(&db, "stem://nobody", NULL), STEM_ENOTSUP);
+    assert_code(stem_open(&db, "postgres://nobody", NULL), STEM_ENOTSUP);
     assert_code(stem_open(&db, "mem:", STEM_OPTIONS(.must_exist = true)), STEM_NOTFOUND);
     assert_code(stem_destroy(NULL), STEM_EINVAL);
     assert_code(stem_destroy(""), STEM_EINVAL);

@@ -12,7 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "stem.h"
+
+/* Of the locations elsewhere, those that no build, or this one, has an engine for. */
+#ifdef HAVE_HIREDIS
+enum { n_without_engine = 1 };
+#else
+enum { n_without_engine = 4 };
+#endif
 
 static bool is_there(const char *path)
 {
@@ -151,11 +159,13 @@ START_TEST(arguments_that_can_never_be_right_are_refused)
         assert_text("reserved");
         options.reserved[i] = 0;
     }
-    const char *const elsewhere[] = {"unix:/tmp/s", "stem://host:1/s", "stems://host",
-                                     "postgresql://host"};
+    const char *const elsewhere[] = {"postgresql://host", "unix:/none/s",
+                                     "stem://host:1/s", "stems://host"};
     for (int i = 0; i < 4; i++) {
-        assert_open(elsewhere[i], NULL, STEM_ENOTSUP);
-        assert_text(elsewhere[i]);
+        if (i < n_without_engine) {
+            assert_open(elsewhere[i], NULL, STEM_ENOTSUP);
+            assert_text(elsewhere[i]);
+        }
         assert_open(elsewhere[i], STEM_OPTIONS(.writeback_bytes = 1 << 20), STEM_EINVAL);
     }
     ck_assert(!is_there(path));

@@ -5,20 +5,29 @@
  * goes by device and inode, and each entry holds a descriptor that keeps its inode from
  * being used again. The lock below is held over fork(), so that the registry is whole in
  * the child. LevelDB is opened and closed outside it.
+ *
+ * A served database is not in the registry: each open has an engine, and a session with the
+ * server, of its own.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../engine.h"
 #include "../error.h"
+#include "config.h"
 #include "descriptor.h"
 #include "directory.h"
 #include "leveldb.h"
 #include "memory.h"
+#include "remote.h"
 #include "writeback.h"
+#ifdef HAVE_HIREDIS
+#include "remote_location.h"
+#endif
 
 typedef struct entry {
     struct entry *next;
@@ -326,6 +335,58 @@ static const char *other_scheme(const char *location)
     return NULL;
 }
 
+void stem_location_show(const char *location, char *out, size_t size)
+{
+    const char *elsewhere = other_scheme(location);
+    const char *rest = elsewhere ? location + strlen(elsewhere) : location;
+    const char *colon = elsewhere ? strchr(rest, ':') : NULL;
+    const char *at = colon ? strrchr(colon, '@') : NULL;
+
+    if (at)
+        snprintf(out, size, "%.*s***%s", (int)(colon + 1 - location), location, at);
+    else
+        snprintf(out, size, "%s", location ? location : "");
+}
+
+/* ---- Databases that a server has ---------------------------------------------------- */
+
+#ifdef HAVE_HIREDIS
+static bool is_served(const char *location)
+{
+    return stem_remote_is_location(location);
+}
+#else
+static bool is_served(const char *location)
+{
+    (void)location;
+    return false;
+}
+
+int stem_remote_open(const char *location, const stem_options *options,
+                     stem_engine **engine)
+{
+    (void)location;
+    (void)options;
+    (void)engine;
+    return stem_fail(STEM_ENOTSUP, "this build has no engine for served databases");
+}
+#endif
+
+/* An option of those whom a server asks who they are. */
+static int check_no_client_options(const stem_options *options)
+{
+    const char *name = options->password        ? "password"
+                       : options->password_file ? "password_file"
+                       : options->ca_file       ? "ca_file"
+                       : options->timeout_ms    ? "timeout_ms"
+                                                : NULL;
+
+    return name ? stem_fail(STEM_EINVAL, "option %s is for a served database", name)
+                : STEM_OK;
+}
+
+/* ---- Acquiring and releasing -------------------------------------------------------- */
+
 /* The directory that a location names, or NULL after a failure. */
 static const char *directory_of(const char *location)
 {
@@ -359,6 +420,10 @@ int stem_engine_acquire(const char *location, const stem_options *options,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    if (is_served(location)) {
+        pthread_once(&once, watch_forks);
+        return stem_remote_open(location, options, engine);
+    }
     if (other_scheme(location) && options->writeback_bytes != 0)
         return stem_fail(STEM_EINVAL,
                          "option writeback_bytes is for a directory or mem:");
@@ -366,7 +431,9 @@ int stem_engine_acquire(const char *location, const stem_options *options,
 
     if (!path)
         return stem_errcode();
-    int code = stem_leveldb_check_options(options);
+    int code = check_no_client_options(options);
+    if (code == STEM_OK)
+        code = stem_leveldb_check_options(options);
     if (code == STEM_OK)
         code = stem_writeback_check_options(options);
     if (code != STEM_OK)
@@ -384,17 +451,29 @@ int stem_engine_acquire(const char *location, const stem_options *options,
     return code;
 }
 
+/* The engine's entry, or NULL for a served database, whose engine nobody shares;
+ * registry_lock is held. */
+static entry *entry_of(const stem_engine *engine)
+{
+    entry *each = registry;
+
+    while (each && each->engine != engine)
+        each = each->next;
+    return each;
+}
+
 static int release(stem_engine *engine, bool is_discarding)
 {
     if (atomic_fetch_sub(&engine->users, 1) > 1 || stem_engine_is_inherited(engine))
         return STEM_OK;
 
     pthread_mutex_lock(&registry_lock);
-    entry *mine = registry;
-    while (mine->engine != engine)
-        mine = mine->next;
-    mine->is_closing = true;
+    entry *mine = entry_of(engine);
+    if (mine)
+        mine->is_closing = true;
     pthread_mutex_unlock(&registry_lock);
+    if (!mine)
+        return engine->ops->close(engine);
     if (is_discarding && engine->ops->discard)
         engine->ops->discard(engine);
     int code = engine->ops->close(engine);
@@ -416,9 +495,7 @@ static int release(stem_engine *engine, bool is_discarding)
 void stem_engine_orphan(stem_engine *engine)
 {
     pthread_mutex_lock(&registry_lock);
-    entry *mine = registry;
-    while (mine->engine != engine)
-        mine = mine->next;
+    entry *mine = entry_of(engine);
     const bool is_nameless = mine->is_private; /* nobody could ask for it again */
     if (!is_nameless && atomic_fetch_sub(&engine->users, 1) == 1) {
         atomic_store(&engine->users, 1);
@@ -455,12 +532,15 @@ static int destroy_directory(stem_directory *dir)
 
 int stem_engine_destroy(const char *location)
 {
-    const char *path = is_memory(location) ? NULL : directory_of(location);
+    const char *path =
+        is_memory(location) || is_served(location) ? NULL : directory_of(location);
     stem_directory dir;
     bool made;
 
     if (is_memory(location))
         return stem_fail(STEM_EINVAL, "mem: databases end with their last handle");
+    if (is_served(location))
+        return stem_fail(STEM_EINVAL, "a served database is removed where it is served");
     if (!path)
         return stem_errcode();
     pthread_mutex_lock(&registry_lock);

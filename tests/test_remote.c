@@ -1,0 +1,319 @@
+/*
+ * Served databases through the public calls, with a small server: threads, broken connections,
+ * a server that forgets, and fork. What is committed is committed once.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "small_server.h"
+#include "stem.h"
+#include "support.h"
+
+enum { SLOTS = 3, N_THREADS = 6, N_INCREMENTS = 200 };
+
+static stem_db *open_served(void)
+{
+    stem_db *db;
+
+    assert_ok(stem_open(&db, start_small_server(SLOTS), NULL));
+    return db;
+}
+
+static void close_served(stem_db *db)
+{
+    assert_ok(stem_close(db));
+    stop_small_server();
+}
+
+static void put_numbers(stem_db *db, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char key[16];
+
+        snprintf(key, sizeof key, "%05d", i);
+        assert_ok(stem_put(db, key, i));
+    }
+}
+
+static void assert_counts(stem_iter *iter, int from, int to, int step)
+{
+    for (int i = from; i != to; i += step) {
+        int64_t n;
+
+        ck_assert_msg(stem_iter_next(iter), "%d: %s", i, stem_errmsg());
+        assert_ok(stem_as_int(stem_iter_value(iter), &n));
+        ck_assert_int_eq(n, i);
+    }
+}
+
+START_TEST(typed_values_and_sub_databases_are_as_in_a_directory)
+{
+    stem_db *db = open_served();
+    stem_db *user = stem_sub(db, "users", "42");
+    const float numbers[] = {1, 2, 3};
+    char *text;
+    stem_value array;
+
+    assert_ok(stem_put(user, "name", "Ada"));
+    assert_ok(stem_put_value(user, "vector", stem_vec(numbers, 3)));
+    assert_ok(stem_get_str(user, "name", &text, NULL));
+    ck_assert_str_eq(text, "Ada");
+    stem_free(text);
+    assert_ok(stem_get_array(user, "vector", STEM_F32, &array));
+    ck_assert_mem_eq(array.as.array.data, numbers, sizeof numbers);
+    stem_value_free(&array);
+    assert_code(stem_get_str(db, "name", &text, NULL), STEM_NOTFOUND);
+    assert_code(stem_insert(user, "name", "Bob"), STEM_EXISTS);
+    assert_ok(stem_del(user, "name"));
+    assert_code(stem_has(user, "name"), STEM_NOTFOUND);
+    assert_ok(stem_close(user));
+    close_served(db);
+}
+END_TEST
+
+/* Longer than what one message of the socket takes. */
+START_TEST(a_large_value_and_a_large_commit_go_and_come_whole)
+{
+    enum { LARGE = 20 << 20 };
+    stem_db *db = open_served();
+    char *bytes = malloc(LARGE);
+    void *read;
+    size_t len;
+
+    for (size_t i = 0; i < LARGE; i++)
+        bytes[i] = (char)(i * 2654435761U >> 24);
+    assert_ok(stem_put_value(db, "large", stem_bin(bytes, LARGE)));
+    assert_ok(stem_get_bin(db, "large", &read, &len));
+    ck_assert_uint_eq(len, LARGE);
+    ck_assert(memcmp(read, bytes, LARGE) == 0);
+    stem_free(read);
+    free(bytes);
+    close_served(db);
+}
+END_TEST
+
+/* ---- Broken connections ----------------------------------------------------------- */
+
+static void *increment(void *db)
+{
+    for (int i = 0; i < N_INCREMENTS; i++) {
+        int64_t now;
+
+        assert_ok(stem_incr(db, "shared", 1, 0, &now));
+    }
+    return NULL;
+}
+
+START_TEST(threads_share_the_slots_and_every_increment_counts_once)
+{
+    stem_db *db = open_served();
+    pthread_t threads[N_THREADS];
+    int64_t n;
+
+    break_connections(_i ? 20 : 0);
+    for (int i = 0; i < N_THREADS; i++)
+        pthread_create(&threads[i], NULL, increment, db);
+    for (int i = 0; i < N_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    break_connections(0);
+    assert_ok(stem_get_int(db, "shared", &n));
+    ck_assert_int_eq(n, N_THREADS * N_INCREMENTS);
+    ck_assert_uint_eq(small_server_commits(), N_THREADS * N_INCREMENTS);
+    if (_i == 0)
+        ck_assert_uint_le(small_server_connections(), SLOTS);
+    else
+        ck_assert_uint_gt(small_server_connections(), SLOTS);
+    close_served(db);
+}
+END_TEST
+
+START_TEST(an_iterator_outlives_its_connections)
+{
+    enum { N = 3000 };
+    stem_db *db = open_served();
+
+    put_numbers(db, N);
+    stem_iter *iter = stem_iter_open(db, &(stem_range){.reverse = _i});
+    ck_assert_ptr_nonnull(iter);
+    assert_ok(stem_put(db, "00000", -1)); /* which it does not see */
+    assert_ok(stem_put(db, "00000x", -1));
+    break_connections(3);
+    assert_counts(iter, _i ? N - 1 : 0, _i ? -1 : N, _i ? -1 : 1);
+    ck_assert(!stem_iter_next(iter));
+    break_connections(0);
+    assert_ok(stem_iter_close(iter));
+    close_served(db);
+}
+END_TEST
+
+START_TEST(what_another_server_does_not_know_is_gone_and_never_mixed)
+{
+    enum { N = 3000 };
+    stem_db *db = open_served();
+    int given = 0;
+    int64_t n;
+
+    put_numbers(db, N);
+    stem_iter *iter = stem_iter_open(db, NULL);
+    stem_db *frozen = stem_snapshot(db);
+    ck_assert_ptr_nonnull(frozen);
+    assert_counts(iter, 0, 1, 1);
+    forget_sessions();
+    while (stem_iter_next(iter))
+        given++;
+    ck_assert_int_lt(given, N - 1);
+    assert_code(stem_iter_close(iter), STEM_EGONE);
+    assert_code(stem_get_int(frozen, "00000", &n), STEM_EGONE);
+    assert_ok(stem_put(db, "00000", 7)); /* in a session of its own */
+    assert_ok(stem_get_int(db, "00000", &n));
+    ck_assert_int_eq(n, 7);
+    assert_ok(stem_close(frozen));
+    close_served(db);
+}
+END_TEST
+
+/* ---- Seeking ---------------------------------------------------------------------- */
+
+START_TEST(children_and_seeks_step_over_what_lies_below)
+{
+    stem_db *db = open_served();
+    static const char *const names[] = {"a", "b", "c"};
+    int found = 0;
+
+    for (int i = 0; i < 3; i++) {
+        stem_db *sub = stem_sub(db, names[i]);
+
+        put_numbers(sub, 400);
+        assert_ok(stem_close(sub));
+    }
+    stem_iter *children = stem_children(db, &(stem_range){.reverse = _i});
+    for (; stem_iter_next(children); found++)
+        ck_assert_str_eq(stem_iter_key(children), names[_i ? 2 - found : found]);
+    ck_assert_int_eq(found, 3);
+    assert_ok(stem_iter_close(children));
+
+    stem_iter *iter = stem_iter_open(db, &(stem_range){.reverse = _i});
+    for (int i = 0; i < 50; i++) {
+        const char *path[] = {names[i % 3], "00123"};
+        int64_t n;
+
+        assert_ok(stem_iter_seek(iter, path, 2));
+        ck_assert(stem_iter_next(iter));
+        assert_ok(stem_as_int(stem_iter_value(iter), &n));
+        ck_assert_int_eq(n, 123);
+    }
+    assert_ok(stem_iter_close(iter));
+    close_served(db);
+}
+END_TEST
+
+/* ---- The process ------------------------------------------------------------------ */
+
+static int count_sockets(void)
+{
+    DIR *listing = opendir("/proc/self/fd");
+    struct dirent *each;
+    int n = 0;
+
+    while ((each = readdir(listing))) {
+        struct stat status;
+
+        n += fstatat(dirfd(listing), each->d_name, &status, 0) == 0 &&
+             S_ISSOCK(status.st_mode);
+    }
+    closedir(listing);
+    return n;
+}
+
+static int sockets_of_server;
+
+static void use_inherited(void *db)
+{
+    int64_t n;
+
+    must(count_sockets() == sockets_of_server);
+    must_be(stem_put(db, "a", 1), STEM_EFORK);
+    must_be(stem_get_int(db, "a", &n), STEM_EFORK);
+    must_ok(stem_close(db));
+    _exit(
+        0); /* the server's streams, locked by threads that are not here, are not flushed */
+}
+
+START_TEST(a_forked_child_keeps_neither_handle_nor_descriptor)
+{
+    const char *location = start_small_server(SLOTS);
+    stem_db *db;
+    int64_t n;
+
+    assert_ok(stem_open(&db, location, NULL));
+    assert_ok(stem_put(db, "a", 5));
+    sockets_of_server = count_sockets() - 1; /* the client's end goes */
+    assert_child_ends_well(start_child(use_inherited, db));
+    assert_ok(stem_get_int(db, "a", &n));
+    ck_assert_int_eq(n, 5);
+    close_served(db);
+}
+END_TEST
+
+/* Check would take it for a crash. */
+START_TEST(a_connection_that_the_server_has_closed_raises_no_signal)
+{
+    stem_db *db = open_served();
+
+    signal(SIGPIPE, SIG_DFL);
+    for (int i = 0; i < 20; i++) {
+        break_connections(1);
+        break_connections(i % 2 ? 2 : 3);
+        assert_ok(stem_put(db, "a", i));
+    }
+    break_connections(0);
+    close_served(db);
+}
+END_TEST
+
+START_TEST(a_socket_of_a_long_path_is_reached)
+{
+    enum { DEEP = 150 };
+    const char *location = start_small_server(SLOTS);
+    char name[DEEP + 1], longer[512];
+    stem_db *db;
+
+    memset(name, 'd', DEEP);
+    name[DEEP] = '\0';
+    const char *dir = path_in(temp_dir(), name);
+    ck_assert_int_eq(mkdir(dir, 0700), 0);
+    const char *path = path_in(dir, "s");
+    ck_assert_int_eq(rename(location + strlen("unix:"), path), 0);
+    snprintf(longer, sizeof longer, "unix:%s", path);
+    assert_ok(stem_open(&db, longer, NULL));
+    assert_ok(stem_put(db, "a", 1));
+    close_served(db);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("remote");
+    TCase *calls = add_case(suite, "calls", 60);
+    TCase *broken = add_case(suite, "broken", 60);
+    TCase *process = add_case(suite, "process", 60);
+
+    tcase_add_test(calls, typed_values_and_sub_databases_are_as_in_a_directory);
+    tcase_add_test(calls, a_large_value_and_a_large_commit_go_and_come_whole);
+    tcase_add_loop_test(calls, children_and_seeks_step_over_what_lies_below, 0, 2);
+    tcase_add_loop_test(broken, threads_share_the_slots_and_every_increment_counts_once,
+                        0, 2);
+    tcase_add_loop_test(broken, an_iterator_outlives_its_connections, 0, 2);
+    tcase_add_test(broken, what_another_server_does_not_know_is_gone_and_never_mixed);
+    tcase_add_test(process, a_forked_child_keeps_neither_handle_nor_descriptor);
+    tcase_add_test(process, a_connection_that_the_server_has_closed_raises_no_signal);
+    tcase_add_test(process, a_socket_of_a_long_path_is_reached);
+    return run_suite(suite);
+}

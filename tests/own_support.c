@@ -137,7 +137,7 @@ int run_words(const stem_slice *words, size_t n, stem_reply *reply)
     int code;
 
     /* Check's assertions want memory, and this may be run without. */
-    if (!command || !stem_command_takes(command, n, reply))
+    if (!command || !stem_command_fits(command, n))
         ck_abort_msg("%.*s is no such command", (int)words[0].len, words[0].data);
     if (!request.on)
         return STEM_ENOMEM;

@@ -86,6 +86,7 @@ int stem_connection_be(stem_connection *connection, const stem_user *user,
     connection->caller.engine = server->engine;
     connection->caller.cursors = server->cursors;
     connection->caller.snapshots = server->snapshots;
+    connection->caller.can_admin = connection->rights & STEM_MAY_ADMIN;
     connection->caller.user = (stem_slice){0};
     if (user)
         connection->caller.user = (stem_slice){user->name, strlen(user->name)};

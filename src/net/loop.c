@@ -18,19 +18,12 @@
 #include <unistd.h>
 
 #include "../error.h"
+#include "clock.h"
 #include "connection.h"
 
 enum { IDLE = 0, INLINE = 1, TAKEN = 2, STATES = 4 };
 
-static const uint64_t patience_ns = 1000000, parking_ns = 50000000;
-
-uint64_t stem_net_now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
+static const uint64_t patience_ns = STEM_MILLISECOND, parking_ns = 50 * STEM_MILLISECOND;
 
 /* ---- What other threads ask for --------------------------------------------------- */
 
@@ -140,7 +133,7 @@ static uint64_t begin_turn(stem_server *server, bool is_slow)
     stem_roles *roles = &server->roles;
     const uint64_t turn = (atomic_load(&roles->turn) / STATES + 1) * STATES + INLINE;
 
-    atomic_store(&roles->began_ns, is_slow ? 0 : stem_net_now_ns());
+    atomic_store(&roles->began_ns, is_slow ? 0 : stem_clock());
     atomic_store(&roles->turn, turn);
     if (is_slow || atomic_load(&roles->is_parked)) {
         pthread_mutex_lock(&roles->lock);
@@ -235,8 +228,8 @@ static bool run_loop(stem_server *server)
 
 static void wait_until(stem_roles *roles, uint64_t ns)
 {
-    const struct timespec until = {.tv_sec = (time_t)(ns / UINT64_C(1000000000)),
-                                   .tv_nsec = (long)(ns % UINT64_C(1000000000))};
+    const struct timespec until = {.tv_sec = (time_t)(ns / STEM_SECOND),
+                                   .tv_nsec = (long)(ns % STEM_SECOND)};
 
     pthread_cond_timedwait(&roles->changed, &roles->lock, &until);
 }
@@ -254,13 +247,13 @@ static void park(stem_roles *roles)
 /* Keeps the time; true when this thread has the loop, false when the server ends. */
 static bool wait_for_loop(stem_roles *roles)
 {
-    uint64_t idle_since = stem_net_now_ns();
+    uint64_t idle_since = stem_clock();
     bool has_loop = false;
 
     pthread_mutex_lock(&roles->lock);
     while (!has_loop && !roles->is_stopping) {
         uint_fast64_t turn = atomic_load(&roles->turn);
-        const uint64_t now = stem_net_now_ns();
+        const uint64_t now = stem_clock();
 
         if (turn % STATES == INLINE) {
             const uint64_t due = atomic_load(&roles->began_ns) + patience_ns;
@@ -273,7 +266,7 @@ static bool wait_for_loop(stem_roles *roles)
                                                           turn + TAKEN - INLINE);
         } else if (now - idle_since > parking_ns) {
             park(roles);
-            idle_since = stem_net_now_ns();
+            idle_since = stem_clock();
         } else {
             wait_until(roles, now + patience_ns);
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../error.h"
+#include "clock.h"
 #include "connection.h"
 #include "cursors.h"
 #include "login.h"
@@ -102,8 +103,8 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    server->now_ms = stem_net_now_ns() / 1000000;
-    stem_snapshots_expire(server->snapshots, stem_net_now_ns());
+    server->now_ms = stem_clock() / STEM_MILLISECOND;
+    stem_snapshots_expire(server->snapshots, stem_clock());
     stem_listeners_pause(server, false);
     close_overdue(server);
 }
@@ -281,7 +282,7 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     server->options = *options;
     server->options.users = options->users ? strdup(options->users) : NULL;
     server->post_fd = -1;
-    server->now_ms = server->started_ms = stem_net_now_ns() / 1000000;
+    server->now_ms = server->started_ms = stem_clock() / STEM_MILLISECOND;
     int code = options->users && !server->options.users
                    ? stem_fail(STEM_ENOMEM, "no memory for a server")
                    : open_all(server);
@@ -310,7 +311,7 @@ static void run_drain(stem_post *post)
     stem_server *server = ((draining *)post)->server;
 
     server->is_draining = true;
-    server->drain_until_ms = stem_net_now_ns() / 1000000 + DRAIN_MS;
+    server->drain_until_ms = stem_clock() / STEM_MILLISECOND + DRAIN_MS;
     stem_listeners_close(server);
     stem_metrics_close(server);
     for (stem_connection *each = server->connections; each; each = each->next)

@@ -99,8 +99,6 @@ struct stem_server {
     int post_fd; /* an eventfd */
 };
 
-uint64_t stem_net_now_ns(void);
-
 /* ---- loop.c: who runs the loop, and who commits ------------------------------------- */
 
 int stem_loop_prepare(stem_server *server);

@@ -17,20 +17,20 @@ void (*between_steps)(void), (*before_commit)(void);
 
 static stem_buffer rendered;
 
-void open_peer(void)
+void open_caller(void)
 {
     const stem_options options = {0};
 
     assert_ok(stem_engine_acquire("mem:", &options, &engine));
     peer = (stem_caller){.engine = engine,
-                       .cursors = stem_cursors_new(0),
-                       .snapshots = stem_snapshots_new(engine, NULL),
-                       .holder = slice("a connection")};
+                         .cursors = stem_cursors_new(0),
+                         .snapshots = stem_snapshots_new(engine, NULL),
+                         .holder = slice("a connection")};
     ck_assert_ptr_nonnull(peer.cursors);
     ck_assert_ptr_nonnull(peer.snapshots);
 }
 
-void close_peer(void)
+void close_caller(void)
 {
     stem_cursors_free(peer.cursors);
     stem_snapshots_free(peer.snapshots);

@@ -24,8 +24,8 @@ extern unsigned steps_taken;
 extern void (*between_steps)(void), (*before_commit)(void);
 
 /* For checked fixtures: an engine in memory, nobody's scope, no session. */
-void open_peer(void);
-void close_peer(void);
+void open_caller(void);
+void close_caller(void);
 
 /* Runs one command, and adds its reply. */
 int run_words(const stem_slice *words, size_t n, stem_reply *reply);

@@ -415,7 +415,7 @@ END_TEST
 
 static void begin(void)
 {
-    open_peer();
+    open_caller();
     has_raw_keys = false;
     scope = (stem_slice){0};
 }
@@ -425,7 +425,7 @@ int main(void)
     Suite *suite = suite_create("own commands");
     TCase *tcase = add_case(suite, "values", 20);
 
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, a_packed_value_is_given_back_as_it_was_put);
     tcase_add_test(tcase, a_value_is_stored_in_canonical_form);
     tcase_add_test(tcase, an_array_is_stored_with_its_32_bit_head_wherever_it_lay);
@@ -435,13 +435,13 @@ int main(void)
     tcase_add_test(tcase, after_attaching_keys_are_as_they_are_stored);
 
     tcase = add_case(suite, "snapshots", 20);
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, a_snapshot_is_read_until_it_is_released);
     tcase_add_test(tcase, a_snapshot_is_nobody_elses);
     tcase_add_test(tcase, snapshots_are_limited_in_number);
 
     tcase = add_case(suite, "order", 30);
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, a_range_goes_either_way_between_its_ends);
     tcase_add_test(tcase, a_range_says_whether_there_is_more);
     tcase_add_test(tcase, a_range_goes_on_behind_its_last_key);
@@ -453,7 +453,7 @@ int main(void)
     tcase_add_test(tcase, however_much_lies_below_a_child_it_is_one_step);
 
     tcase = add_case(suite, "looking after", 20);
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, flush_sync_and_compact_say_ok);
     tcase_add_test(tcase, within_a_scope_its_own_bytes_alone_are_told_of);
     tcase_add_test(tcase, stats_are_names_and_numbers);

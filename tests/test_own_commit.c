@@ -17,7 +17,7 @@ static char connection;
 
 static void begin(void)
 {
-    open_peer();
+    open_caller();
     scope = (stem_slice){0};
     has_raw_keys = false;
     assert_ok(stem_sessions_open(engine, NULL, &sessions));
@@ -26,7 +26,7 @@ static void begin(void)
 static void end(void)
 {
     stem_sessions_close(sessions);
-    close_peer();
+    close_caller();
 }
 
 static void attach(unsigned slot)

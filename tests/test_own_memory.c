@@ -14,7 +14,7 @@ static char connection;
 
 static void begin(void)
 {
-    open_peer();
+    open_caller();
     assert_ok(stem_sessions_open(engine, NULL, &sessions));
     assert_ok(stem_sessions_create(sessions, slice("ada"), 0, &connection, &session));
     peer.session = &session;
@@ -26,7 +26,7 @@ static void begin(void)
 static void end(void)
 {
     stem_sessions_close(sessions);
-    close_peer();
+    close_caller();
 }
 
 static const char *const requests[][10] = {

@@ -74,7 +74,7 @@ static void put_session(stem_engine *on)
 static void open_worlds(void)
 {
     for (int i = 0; i < N_WORLDS; i++) {
-        open_peer();
+        open_caller();
         peer.session = &session;
         worlds[i] =
             (world){.engine = engine, .peer = peer, .cursor = "0", .snapshot = "0"};
@@ -95,7 +95,7 @@ static void close_worlds(void)
 {
     for (int i = 0; i < N_WORLDS; i++) {
         enter_world(i);
-        close_peer();
+        close_caller();
     }
 }
 

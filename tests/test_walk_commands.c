@@ -35,7 +35,7 @@ static void put_many(int n)
 
 static void begin(void)
 {
-    open_peer();
+    open_caller();
     scope = (stem_slice){0};
     has_raw_keys = false;
 }
@@ -287,7 +287,7 @@ int main(void)
     Suite *suite = suite_create("walk commands");
     TCase *tcase = add_case(suite, "keys", 30);
 
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, keys_gives_the_texts_that_match);
     tcase_add_test(tcase, a_pattern_that_is_too_long_is_refused);
     tcase_add_test(tcase, keys_and_dbsize_see_the_scope_alone);
@@ -295,12 +295,12 @@ int main(void)
     tcase_add_test(tcase, what_is_written_during_a_walk_is_not_in_it);
 
     tcase = add_case(suite, "flushdb", 30);
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, flushdb_takes_what_is_below_the_scope_and_nothing_else);
     tcase_add_test(tcase, flushdb_leaves_what_comes_while_it_runs);
 
     tcase = add_case(suite, "scan", 30);
-    tcase_add_checked_fixture(tcase, begin, close_peer);
+    tcase_add_checked_fixture(tcase, begin, close_caller);
     tcase_add_test(tcase, scan_gives_every_key_once);
     tcase_add_test(tcase, scan_gives_ten_unless_told_otherwise);
     tcase_add_test(tcase, scan_looks_where_its_pattern_may_match_alone);

@@ -374,20 +374,30 @@ int stem_key_make(const stem_db *db, const char *name, stem_key *key)
 
 /* ---- The whole place -------------------------------------------------------------- */
 
+static int count_once(stem_db *db, const stem_range *keys, uint64_t *n)
+{
+    stem_iter *iter = stem_iter_open_for(db, keys, "count");
+
+    if (!iter)
+        return stem_errcode();
+    for (*n = 0; stem_iter_next(iter);)
+        ++*n;
+    return stem_iter_close(iter);
+}
+
 int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
 {
     stem_range keys = range ? *range : (stem_range){0};
     uint64_t n = 0;
+    int code;
 
     if (!count)
         return stem_fail(STEM_EINVAL, "count: the place for the count is NULL");
     keys.keys_only = true;
-    stem_iter *iter = stem_iter_open_for(db, &keys, "count");
-    if (!iter)
-        return stem_errcode();
-    while (stem_iter_next(iter))
-        n++;
-    int code = stem_iter_close(iter);
+    /* A server that is another by now knows nothing of the walk, nor of a snapshot. */
+    do
+        code = count_once(db, &keys, &n);
+    while (code == STEM_EGONE && !db->frozen);
     if (code == STEM_OK)
         *count = n;
     return code;

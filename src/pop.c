@@ -59,8 +59,7 @@ static int add_item(struct haul *haul, stem_slice key, stem_slice value)
     return STEM_OK;
 }
 
-/* Finds up to `n` entries from the end it takes from. */
-static int find(const stem_db *db, size_t n, struct haul *haul)
+static int find_once(const stem_db *db, size_t n, struct haul *haul)
 {
     const stem_engine_ops *ops = db->engine->ops;
     stem_engine_iter *iter;
@@ -79,6 +78,18 @@ static int find(const stem_db *db, size_t n, struct haul *haul)
     }
     ops->iter_close(iter);
     return code == STEM_NOTFOUND ? STEM_OK : code;
+}
+
+/* Finds up to `n` entries from the end it takes from; once more when a server is another by
+ * now, which knows nothing of the walk. */
+static int find(const stem_db *db, size_t n, struct haul *haul)
+{
+    int code;
+
+    do
+        code = find_once(db, n, haul);
+    while (code == STEM_EGONE);
+    return code;
 }
 
 static stem_slice successor(const found *item)

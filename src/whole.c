@@ -90,6 +90,21 @@ static int clear(stem_db *db, stem_iter *iter, stem_batch *batch)
     return code == STEM_OK ? flush(batch, db->sync) : code;
 }
 
+static int clear_once(stem_db *db, const stem_range *keys)
+{
+    stem_iter *iter = stem_iter_open_for(db, keys, "clear");
+
+    if (!iter)
+        return stem_errcode();
+    stem_batch *batch = stem_batch_new(db);
+    int code = batch ? clear(db, iter, batch) : stem_errcode();
+    stem_batch_free(batch);
+    int walked = stem_iter_close(iter);
+    if (walked != STEM_OK)
+        return walked;
+    return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "clear", NULL);
+}
+
 int stem_clear(stem_db *db, const stem_range *range)
 {
     stem_range keys = range ? *range : (stem_range){0};
@@ -101,16 +116,11 @@ int stem_clear(stem_db *db, const stem_range *range)
     if (code != STEM_OK)
         return stem_db_fail(db, code, "clear", NULL);
     keys.keys_only = true;
-    stem_iter *iter = stem_iter_open_for(db, &keys, "clear");
-    if (!iter)
-        return stem_errcode();
-    stem_batch *batch = stem_batch_new(db);
-    code = batch ? clear(db, iter, batch) : stem_errcode();
-    stem_batch_free(batch);
-    int walked = stem_iter_close(iter);
-    if (walked != STEM_OK)
-        return walked;
-    return code == STEM_OK ? STEM_OK : stem_db_fail(db, code, "clear", NULL);
+    /* A server that is another by now knows nothing of the walk: what is left goes on. */
+    do
+        code = clear_once(db, &keys);
+    while (code == STEM_EGONE);
+    return code;
 }
 
 /* ---- One key ---------------------------------------------------------------------- */
@@ -234,8 +244,7 @@ static int copy_entry(struct transfer *transfer, stem_slice key, stem_slice valu
     return code;
 }
 
-/* Looks for paths that would be too long, and copies, what is there at one moment. */
-static int copy_all(struct transfer *transfer)
+static int copy_all_once(struct transfer *transfer)
 {
     stem_db *frozen = stem_snapshot(transfer->from);
     int code = STEM_OK;
@@ -248,6 +257,19 @@ static int copy_all(struct transfer *transfer)
         code = visit_source(transfer, frozen, copy_entry);
     stem_close(frozen);
     return code == STEM_OK ? flush(transfer->arriving, transfer->to->sync) : code;
+}
+
+/* Looks for paths that would be too long, and copies, what is there at one moment: another one
+ * when a server is another by now, which knows nothing of the first. */
+static int copy_all(struct transfer *transfer)
+{
+    int code;
+
+    do {
+        stem_batch_reset(transfer->arriving);
+        code = copy_all_once(transfer);
+    } while (code == STEM_EGONE && !transfer->from->frozen);
+    return code;
 }
 
 /* Moves an entry as it is by now, however often it changes; nothing when it is gone. */
@@ -325,8 +347,13 @@ static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice va
 
 static int remove_all(struct transfer *transfer)
 {
-    int code = visit_source(transfer, transfer->from, gather_entry);
+    int code;
 
+    do {
+        stem_batch_reset(transfer->arriving);
+        stem_batch_reset(transfer->leaving);
+        code = visit_source(transfer, transfer->from, gather_entry);
+    } while (code == STEM_EGONE); /* what is left, with a server that is another by now */
     return code == STEM_OK ? remove_gathered(transfer) : code;
 }
 

@@ -26,7 +26,13 @@ static const struct {
     {SERVED, {0}},
 #endif
 };
-const int n_engine_locations = sizeof locations / sizeof *locations;
+enum { LOCATIONS = sizeof locations / sizeof *locations };
+const int n_engine_locations = LOCATIONS;
+#ifdef HAVE_HIREDIS
+const int n_local_engine_locations = LOCATIONS - 1;
+#else
+const int n_local_engine_locations = LOCATIONS;
+#endif
 
 _Thread_local size_t last_failed;
 

@@ -20,6 +20,12 @@ void close_engine(stem_engine *engine);
 #define add_engine_test(tcase, test)                                                     \
     tcase_add_loop_test((tcase), (test), 0, n_engine_locations)
 
+/* The same at those that need no other process or thread: for tests in which all memory runs
+ * out. They come first. */
+extern const int n_local_engine_locations;
+#define add_local_engine_test(tcase, test)                                               \
+    tcase_add_loop_test((tcase), (test), 0, n_local_engine_locations)
+
 static inline stem_slice slice(const char *text)
 {
     return (stem_slice){text, strlen(text)};

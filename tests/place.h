@@ -14,9 +14,12 @@
 /* Another that has them in memory, "mem:". */
 #define IN_MEMORY "STEM_TEST_IN_MEMORY"
 
-/* A new database in a directory of its own, or in memory. */
+/* Another that has the test open them as a client of a server. */
+#define SERVED "STEM_TEST_SERVED"
+
+/* A new database in a directory of its own, in memory, or served. */
 stem_db *new_database(void);
-/* Where the last one lies, or NULL when in memory. */
+/* Where the last one lies, or NULL when in memory or served. */
 const char *last_location(void);
 
 /* Everything below the handle, in order: "a=1 b/c=2.5f d=text e=<array>". Integers are bare,

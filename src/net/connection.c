@@ -228,11 +228,13 @@ static void tidy_input(stem_connection *connection)
     }
 }
 
-/* Makes room for what the parser wants, or a first few. */
+/* Makes room for what the parser wants, but no more than about as much as has come already:
+ * what is only claimed takes no memory. */
 static bool make_input_room(stem_connection *connection)
 {
     stem_server *server = connection->server;
-    size_t wanted = connection->input_wanted;
+    const size_t earned = 2 * connection->input_len + INPUT_FIRST;
+    size_t wanted = connection->input_wanted < earned ? connection->input_wanted : earned;
 
     if (wanted < connection->input_len + 1)
         wanted = connection->input_len + 1;

@@ -14,7 +14,8 @@ void *stem_buffer_room(stem_buffer *buffer, size_t len)
     size_t capacity = buffer->capacity > 0 ? buffer->capacity : FIRST_CAPACITY;
     char *room;
 
-    if (buffer->failed || len > SIZE_MAX / 2 - buffer->len) {
+    if (buffer->failed || len > SIZE_MAX / 2 - buffer->len ||
+        (buffer->limit > 0 && buffer->len + len > buffer->limit)) {
         buffer->failed = true;
         return NULL;
     }

@@ -13,6 +13,7 @@ typedef struct stem_buffer {
     char *data;
     size_t len;
     size_t capacity;
+    size_t limit; /* of bytes; what would be over it fails alike. 0 for none */
     bool failed;
 } stem_buffer;
 

@@ -50,6 +50,14 @@ tls() {
 head -c 3000000 /dev/zero | tr '\0' x >large
 [ "$(tls -x SET large <large)" = OK ] || die "no large SET over TLS"
 tls GET large | tr -d '\n' | cmp - large || die "what came back is something else"
+# More than one record of TLS at once, and all of it is answered.
+i=0
+while [ $i -lt 2000 ]; do
+    echo "SET key:$i $(printf '%0100d' $i)"
+    i=$((i + 1))
+done >many
+[ "$(tls <many | grep -c OK)" = 2000 ] || die "not all of a pipeline was answered"
+[ "$(tls --pipe <many | grep -c 'errors: 0, replies: 2000')" = 1 ] || die "no pipe over TLS"
 [ "$(redis-cli -h 127.0.0.1 -p "$port" PING 2>&1)" != PONG ] || die "served in the clear"
 
 curl -s "http://${metrics#tcp://}/metrics" >out

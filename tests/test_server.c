@@ -155,6 +155,13 @@ START_TEST(a_scope_in_hello_narrows_and_is_not_left_again)
     assert_answer("1", client, "DBSIZE");
     assert_contents(db, "a/b/key=5 outside=1");
     assert_answer("-INVALID the scope is no canonical path", client, "HELLO 2 SCOPE /a");
+    assert_answer("-INVALID the scope is no canonical path", client,
+                  "HELLO 2 SCOPE \\x41");
+    ck_assert_ptr_nonnull(strstr(ask(client, "HELLO 2 SCOPE c"), "\"server\""));
+    assert_answer("nil", client, "GET key");
+    ck_assert_ptr_nonnull(
+        strstr(ask(client, "HELLO 2 SCOPE %b", "", (size_t)0), "\"server\""));
+    assert_answer("0", client, "DBSIZE");
     redisFree(client);
 }
 END_TEST

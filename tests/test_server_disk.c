@@ -2,6 +2,8 @@
  * A served database on a disk that stalls or fails: who waits for it, and who does not.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,6 +112,89 @@ START_TEST(a_synced_commit_holds_up_no_reader)
 }
 END_TEST
 
+START_TEST(what_follows_a_slow_commit_is_answered_when_it_is_written_itself)
+{
+    enum { BETWEEN = 2600, DELAY_US = 300000 };
+    redisContext *client = dial();
+
+    io_fails.sync_delay = DELAY_US;
+    const double began = seconds_now();
+    redisAppendCommand(client, "STEM.COMMIT 0 SYNC PUT a %s", packed);
+    for (int i = 0; i < BETWEEN; i++)
+        redisAppendCommand(client, "PING");
+    redisAppendCommand(client, "STEM.COMMIT 0 SYNC PUT b %s", packed);
+    ck_assert_str_eq(next_answer(client), "+OK");
+    for (int i = 0; i < BETWEEN; i++)
+        ck_assert_str_eq(next_answer(client), "+PONG");
+    ck_assert_str_eq(next_answer(client), "+OK");
+    ck_assert(seconds_now() - began >= 2 * DELAY_US / 1e6);
+    io_fails.sync_delay = 0;
+    redisFree(client);
+}
+END_TEST
+
+START_TEST(expectations_and_flushdb_beside_a_stalled_disk_hold_up_no_reader)
+{
+    redisContext *writer = dial(), *asking = dial(), *flushing = dial(), *reader = dial();
+    int done = 0;
+
+    assert_answer("+OK", writer, "SET a 1");
+    io_fails.write_delay = 1000000;
+    redisAppendCommand(writer, "SET b 2");
+    redisBufferWrite(writer, &done);
+    usleep(100000);
+    redisAppendCommand(asking, "STEM.COMMIT 0 - EQUAL a %s", packed);
+    redisBufferWrite(asking, &done);
+    redisAppendCommand(flushing, "FLUSHDB");
+    redisBufferWrite(flushing, &done);
+    const double began = seconds_now();
+    for (int i = 0; i < 1000; i++)
+        ask(reader, "GET a");
+    ck_assert(seconds_now() - began < 0.7);
+    io_fails.write_delay = 0;
+    ck_assert_str_eq(next_answer(writer), "+OK");
+    ck_assert_str_eq(next_answer(flushing), "+OK");
+    const char *answer = next_answer(asking);
+    ck_assert(strcmp(answer, "+OK") == 0 || strcmp(answer, "-CONFLICT 0") == 0);
+    redisFree(writer);
+    redisFree(asking);
+    redisFree(flushing);
+    redisFree(reader);
+}
+END_TEST
+
+/* The slot's number, and what it expects, may be in a commit that is still being written. */
+START_TEST(a_commit_repeated_while_it_is_written_is_answered_ok)
+{
+    redisContext *other = dial(), *client = dial(), *again = dial();
+    char session[64];
+    int done = 0;
+
+    assert_answer("+OK", other, "SET lock 1");
+    snprintf(session, sizeof session, "%s", ask(client, "STEM.ATTACH 1 0 NEW") + 2);
+    session[32] = '\0';
+    io_fails.write_delay = 500000;
+    redisAppendCommand(other, "SET x 1");
+    redisBufferWrite(other, &done);
+    usleep(100000); /* those that follow form one group, and wait together */
+    redisAppendCommand(other, "DEL lock");
+    redisBufferWrite(other, &done);
+    redisAppendCommand(client, "STEM.COMMIT 1 - ABSENT lock PUT lock %s", packed);
+    redisBufferWrite(client, &done);
+    usleep(600000);
+    redisAppendCommand(again, "STEM.ATTACH 1 0 %s", session);
+    redisAppendCommand(again, "STEM.COMMIT 1 - ABSENT lock PUT lock %s", packed);
+    redisBufferWrite(again, &done);
+    next_answer(again);
+    ck_assert_str_eq(next_answer(again), "+OK");
+    io_fails.write_delay = 0;
+    assert_answer("\"1\"", again, "GET lock");
+    redisFree(other);
+    redisFree(client);
+    redisFree(again);
+}
+END_TEST
+
 START_TEST(a_sync_that_fails_is_told_to_who_asked_for_it)
 {
     redisContext *client = dial();
@@ -136,6 +221,11 @@ int main(void)
     tcase_add_checked_fixture(stalls, open_served, close_served);
     tcase_add_test(stalls, a_disk_that_stalls_holds_up_no_reader);
     tcase_add_test(stalls, a_synced_commit_holds_up_no_reader);
+    tcase_add_test(stalls,
+                   expectations_and_flushdb_beside_a_stalled_disk_hold_up_no_reader);
+    tcase_add_test(stalls,
+                   what_follows_a_slow_commit_is_answered_when_it_is_written_itself);
+    tcase_add_test(stalls, a_commit_repeated_while_it_is_written_is_answered_ok);
 
     tcase_add_checked_fixture(fails, open_served, close_served);
     tcase_add_test(fails, writes_are_refused_with_the_cause_while_the_disk_fails);

@@ -20,6 +20,7 @@ static const char *users;
 static const char all_users[] = "ada " HASH_OF_SECRET " * all\n"
                                 "web " HASH_OF_SECRET " apps/web read,write\n"
                                 "reader " HASH_OF_SECRET " * read\n"
+                                "blind " HASH_OF_SECRET " * write\n"
                                 "default " HASH_OF_SECRET " guests read\n";
 
 static void write_users(const char *text)
@@ -203,6 +204,12 @@ END_TEST
 
 START_TEST(rights_are_asked_for_each_command)
 {
+    static const char *const asking[] = {"GET a",
+                                         "SET a 1 GET",
+                                         "STEM.COMMIT 0 - EQUAL a x",
+                                         "STEM.COMMIT 0 - ABSENT a",
+                                         "STEM.COMMIT 0 - PUT c x EMPTY a z",
+                                         "WATCH a"};
     redisContext *reader = dial_as("reader"), *web = dial_as("web"),
                  *ada = dial_as("ada");
 
@@ -216,6 +223,12 @@ START_TEST(rights_are_asked_for_each_command)
     ck_assert_int_eq(strncmp(ask(reader, "INCR a"), "-NOPERM", 7), 0);
     ck_assert_int_eq(strncmp(ask(reader, "EXEC"), "-EXECABORT", 10), 0);
     ck_assert_int_eq(strncmp(ask(web, "STEM.STATS"), "-NOPERM", 7), 0);
+    redisContext *blind = dial_as("blind");
+    assert_answer("+OK", blind, "STEM.COMMIT 0 - PUT b %s", "\x02");
+    for (size_t i = 0; i < sizeof asking / sizeof *asking; i++)
+        ck_assert_int_eq(strncmp(ask(blind, asking[i]), "-NOPERM", 7), 0);
+    assert_answer("1", blind, "DEL b");
+    redisFree(blind);
     ck_assert_ptr_null(strstr(ask(web, "INFO"), "connected_clients"));
     ck_assert_ptr_nonnull(strstr(ask(ada, "INFO"), "connected_clients:3"));
     assert_contents(db, "a=1");

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "command_own.h"
 #include "command_value.h"
 
 static const stem_command *const tables[] = {
@@ -133,5 +134,7 @@ unsigned stem_command_wants(const stem_command *command, const stem_slice *args,
                 wants |= STEM_COMMAND_READS;
         }
     }
+    if (command->run == stem_run_commit && stem_commit_expects(args, n_args))
+        wants |= STEM_COMMAND_READS;
     return wants;
 }

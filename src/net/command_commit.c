@@ -45,17 +45,26 @@ typedef struct own_commit {
 
 /* ---- Reading what was sent -------------------------------------------------------- */
 
+enum { HEAD_WORDS = 3 };
+
+/* N_KINDS for a word that is none. */
+static enum kind kind_of(stem_slice word)
+{
+    int kind = 0;
+
+    while (kind < N_KINDS && !stem_word_is(word, kinds[kind].name))
+        kind++;
+    return (enum kind)kind;
+}
+
 static int read_kind(own_commit *commit, size_t at, enum kind *kind)
 {
     const stem_request *request = commit->request;
 
-    for (int i = 0; i < N_KINDS; i++)
-        if (stem_is_word(request->args[at], kinds[i].name) &&
-            request->n_args - at > kinds[i].n_words) {
-            *kind = (enum kind)i;
-            return STEM_OK;
-        }
-    return stem_refuse_syntax(commit->request);
+    *kind = kind_of(request->args[at]);
+    if (*kind == N_KINDS || request->n_args - at <= kinds[*kind].n_words)
+        return stem_refuse_syntax(commit->request);
+    return STEM_OK;
 }
 
 static int read_operation(own_commit *commit, size_t at, operation *read)
@@ -82,14 +91,14 @@ static int read_operation(own_commit *commit, size_t at, operation *read)
 static int read_operations(own_commit *commit)
 {
     stem_request *request = commit->request;
-    const size_t most = (request->n_args - 3) / 2;
+    const size_t most = (request->n_args - HEAD_WORDS) / 2;
     size_t bytes = stem_execution_bytes(request->on);
 
     commit->operations =
         stem_execution_room(request->on, (most + 1) * sizeof *commit->operations);
     if (!commit->operations)
         return STEM_ENOMEM;
-    for (size_t at = 3; at < request->n_args;) {
+    for (size_t at = HEAD_WORDS; at < request->n_args;) {
         operation *read = &commit->operations[commit->n_operations];
 
         *read = (operation){0};
@@ -114,8 +123,8 @@ static int read_head(own_commit *commit)
 
     if (!stem_read_number(request->args[1], &commit->number))
         return stem_refuse(request, "ERR number is not an integer or out of range");
-    commit->is_synced = stem_is_word(flags, "SYNC");
-    if (!commit->is_synced && !stem_is_word(flags, "-"))
+    commit->is_synced = stem_word_is(flags, "SYNC");
+    if (!commit->is_synced && !stem_word_is(flags, "-"))
         return stem_refuse_syntax(request);
     if (commit->number > 0 && !request->peer->session)
         return stem_refuse(request, "ERR number without a session: STEM.ATTACH first");
@@ -219,39 +228,6 @@ static int judge_expectations(const own_commit *commit)
     return STEM_OK;
 }
 
-/* A commit that only asks leaves no write behind that would hold what the execution
- * has read together: the engine judges it by itself, in one state. Nothing is in the
- * execution that it could miss. */
-static int ask_engine(const own_commit *commit)
-{
-    stem_request *request = commit->request;
-    stem_engine *engine = request->peer->engine;
-    stem_expectation *asked =
-        stem_execution_room(request->on, (commit->n_operations + 1) * sizeof *asked);
-    size_t failed = 0;
-
-    if (!asked)
-        return STEM_ENOMEM;
-    for (size_t i = 0; i < commit->n_operations; i++) {
-        const operation *each = &commit->operations[i];
-
-        asked[i] = (stem_expectation){.key = each->key, .value = each->value};
-        asked[i].kind = each->kind == ABSENT ? STEM_EXPECT_ABSENT : STEM_EXPECT_EQUAL;
-        if (each->kind == EMPTY)
-            asked[i] = (stem_expectation){.kind = STEM_EXPECT_EMPTY,
-                                          .key = each->bounds.range.start,
-                                          .value = each->bounds.range.end};
-    }
-    const stem_commit ask = {.expectations = asked,
-                             .n_expectations = commit->n_operations};
-    int code = engine->ops->commit(engine, &ask, &failed);
-    if (code == STEM_CONFLICT)
-        return refuse_conflict(request, failed);
-    if (code == STEM_OK)
-        stem_reply_status(request->reply, "OK");
-    return code;
-}
-
 /* ---- Writing ---------------------------------------------------------------------- */
 
 static int write_number(const own_commit *commit)
@@ -292,9 +268,8 @@ static int run_judged(own_commit *commit)
         if (code == STEM_OK)
             code = write_all(commit);
     }
-    /* Of a repeated one too, when it is to be synced: an answer is only given to what
-     * is. */
-    if (code == STEM_OK && commit->number > 0 && (!is_repeated || commit->is_synced))
+    /* Of a repeated one too: an answer is only given to what is written, or synced, by then. */
+    if (code == STEM_OK && commit->number > 0)
         code = write_number(commit);
     if (code == STEM_OK) {
         commit->request->wants_sync = commit->is_synced;
@@ -312,7 +287,22 @@ int stem_run_commit(stem_request *request)
         code = read_operations(&commit);
     if (code != STEM_OK)
         return stem_answered(code);
-    const bool only_asks = commit.number == 0 && commit.n_writes == 0 &&
-                           stem_execution_writes(request->on) == 0;
-    return stem_answered(only_asks ? ask_engine(&commit) : run_judged(&commit));
+    /* A refusal is as good as an OK: what it rests on must be what the engine has. */
+    if (commit.number > 0 || commit.n_expectations > 0)
+        stem_execution_insist(request->on);
+    return stem_answered(run_judged(&commit));
+}
+
+bool stem_commit_expects(const stem_slice *args, size_t n_args)
+{
+    for (size_t i = HEAD_WORDS; i < n_args;) {
+        const enum kind kind = kind_of(args[i]);
+
+        if (kind == N_KINDS)
+            return false; /* it will be refused */
+        if (kind >= ABSENT)
+            return true;
+        i += 1 + kinds[kind].n_words;
+    }
+    return false;
 }

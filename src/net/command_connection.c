@@ -4,18 +4,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "../error.h"
+#include "command_value.h"
 #include "connection.h"
 #include "sessions.h"
 #include "snapshots.h"
 #include "worker.h"
-
-static bool is_word(stem_slice arg, const char *word)
-{
-    return arg.len == strlen(word) && strncasecmp(arg.data, word, arg.len) == 0;
-}
 
 static void reply_ok(stem_connection *connection)
 {
@@ -126,14 +121,14 @@ static bool read_hello(stem_connection *connection, const stem_slice *args, size
         asked->version = *args[1].data - '0';
     }
     for (size_t i = 2; i < n;) {
-        if (is_word(args[i], "AUTH") && i + 2 < n) {
+        if (stem_word_is(args[i], "AUTH") && i + 2 < n) {
             asked->user = &args[i + 1];
             asked->password = &args[i + 2];
             i += 3;
-        } else if (is_word(args[i], "SETNAME") && i + 1 < n) {
+        } else if (stem_word_is(args[i], "SETNAME") && i + 1 < n) {
             asked->name = &args[i + 1];
             i += 2;
-        } else if (is_word(args[i], "SCOPE") && i + 1 < n) {
+        } else if (stem_word_is(args[i], "SCOPE") && i + 1 < n) {
             asked->scope = &args[i + 1];
             i += 2;
         } else {
@@ -169,8 +164,7 @@ static void serve_hello(stem_connection *connection, const stem_slice *args, siz
                          "option can be used to authenticate the client");
         return;
     }
-    if (asked.scope &&
-        stem_connection_be(connection, connection->user, asked.scope) != STEM_OK) {
+    if (asked.scope && stem_connection_narrow(connection, asked.scope) != STEM_OK) {
         stem_reply_error(reply, "INVALID the scope is no canonical path");
         return;
     }
@@ -182,14 +176,14 @@ static void serve_client(stem_connection *connection, const stem_slice *args, si
 {
     stem_reply *reply = &connection->output;
 
-    if (is_word(args[1], "ID") && n == 2) {
+    if (stem_word_is(args[1], "ID") && n == 2) {
         stem_reply_integer(reply, (int64_t)connection->id);
-    } else if (is_word(args[1], "GETNAME") && n == 2) {
+    } else if (stem_word_is(args[1], "GETNAME") && n == 2) {
         if (connection->name && *connection->name)
             stem_reply_text(reply, connection->name);
         else
             stem_reply_null(reply);
-    } else if (is_word(args[1], "SETNAME") && n == 3) {
+    } else if (stem_word_is(args[1], "SETNAME") && n == 3) {
         if (set_name(connection, args[2]))
             reply_ok(connection);
     } else {
@@ -254,13 +248,13 @@ static void serve_command(stem_connection *connection, const stem_slice *args, s
 
     while (stem_command_at(all))
         all++;
-    if (n > 1 && is_word(args[1], "COUNT")) {
+    if (n > 1 && stem_word_is(args[1], "COUNT")) {
         stem_reply_integer(reply, (int64_t)all);
-    } else if (n > 1 && is_word(args[1], "DOCS")) {
+    } else if (n > 1 && stem_word_is(args[1], "DOCS")) {
         stem_reply_map(reply, 0);
-    } else if (n > 2 && is_word(args[1], "INFO")) {
+    } else if (n > 2 && stem_word_is(args[1], "INFO")) {
         describe_named(reply, args + 2, n - 2);
-    } else if (n > 1 && !is_word(args[1], "INFO")) {
+    } else if (n > 1 && !stem_word_is(args[1], "INFO")) {
         stem_reply_error(reply, "ERR unknown subcommand or wrong number of arguments");
     } else {
         stem_reply_array(reply, all);
@@ -330,8 +324,14 @@ static void serve_watch(stem_connection *connection, const stem_slice *args, siz
         return;
     }
     stem_execution_only_reads(reader);
-    for (size_t i = 1; i < n && code == STEM_OK; i++)
+    for (size_t i = 1; i < n && code == STEM_OK; i++) {
         code = watch(connection, &request, i);
+        stem_execution_reset(reader);
+        stem_execution_only_reads(reader);
+        if (code == STEM_OK && connection->transaction.watched_bytes >
+                                   connection->server->options.max_request_bytes)
+            code = stem_fail(STEM_ENOMEM, "too much is watched");
+    }
     stem_execution_reset(reader);
     if (code == STEM_OK)
         reply_ok(connection);
@@ -454,13 +454,8 @@ static void attach_again(stem_connection *connection, stem_slice text, unsigned 
     }
     attached(connection, &id, slot);
     /* What the old one has under way is decided in its turn; the record of the slot tells. */
-    if (old && old != connection) {
-        stem_connection *replaced = old;
-
-        replaced->has_session = false;
-        replaced->caller.session = NULL;
-        stem_connection_close(replaced);
-    }
+    if (old && old != connection)
+        stem_connection_close(old);
 }
 
 static void serve_attach(stem_connection *connection, const stem_slice *args)
@@ -479,7 +474,7 @@ static void serve_attach(stem_connection *connection, const stem_slice *args)
             slot = slot * 10 + (unsigned)(args[2].data[i] - '0');
     }
     stem_connection_leave(connection);
-    if (is_word(args[3], "NEW"))
+    if (stem_word_is(args[3], "NEW"))
         start_session_task(connection, true, slot);
     else
         attach_again(connection, args[3], slot);

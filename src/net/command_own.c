@@ -102,7 +102,7 @@ static int run_get(stem_request *request)
     const bool is_json = request->n_args == 3;
     stem_slice key, value;
 
-    if (request->n_args > 3 || (is_json && !stem_is_word(request->args[2], "JSON")))
+    if (request->n_args > 3 || (is_json && !stem_word_is(request->args[2], "JSON")))
         return stem_answered(stem_refuse_syntax(request));
     int code = stem_request_key(request, 1, &key);
     if (code != STEM_OK)
@@ -200,7 +200,7 @@ static int run_read(stem_request *request)
         if (code != STEM_OK)
             return stem_answered(code);
     }
-    return stem_is_word(request->args[1], "0") ? read_now(request, keys, n)
+    return stem_word_is(request->args[1], "0") ? read_now(request, keys, n)
                                                : read_snapshot(request, keys, n);
 }
 
@@ -362,7 +362,7 @@ const stem_command stem_own_commands[] = {
     {"STEM.RANGE", -7, LOOKS, 0, 0, 0, stem_run_range, NULL},
     {"STEM.CHILDREN", -1, LOOKS, 0, 0, 0, NULL, stem_start_children},
     {"STEM.SNAPSHOT", 1, LOOKS, 0, 0, 0, run_snapshot, NULL},
-    {"STEM.RELEASE", 2, STEM_COMMAND_READS, 0, 0, 0, run_release, NULL},
+    {"STEM.RELEASE", 2, LOOKS, 0, 0, 0, run_release, NULL},
     {"STEM.FLUSH", 1, WAITS, 0, 0, 0, run_flush, NULL},
     {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
     {"STEM.COMPACT", 3, WAITS, 0, 0, 0, run_compact, NULL},

@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "bounds.h"
-#include "command.h"
+#include "command_value.h"
 
 /* The answer of a command to what such a function has answered. */
 static inline int stem_answered(int code)
@@ -29,12 +29,6 @@ static inline int stem_refuse(stem_request *request, const char *text)
 static inline int stem_refuse_syntax(stem_request *request)
 {
     return stem_refuse(request, "ERR syntax error");
-}
-
-/* In whatever case. */
-static inline bool stem_is_word(stem_slice sent, const char *word)
-{
-    return sent.len == strlen(word) && strncasecmp(sent.data, word, sent.len) == 0;
 }
 
 /* Decimal digits without more of them than needed, at most 2^63 - 1. */
@@ -70,6 +64,8 @@ int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds);
 
 /* net/command_commit.c, net/command_range.c, net/command_walk.c */
 int stem_run_commit(stem_request *request);
+/* Whether a STEM.COMMIT of these words has expectations, which tell what is there. */
+bool stem_commit_expects(const stem_slice *args, size_t n_args);
 int stem_run_range(stem_request *request);
 int stem_start_children(stem_request *request, stem_engine *engine, stem_job **job);
 int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **job);

@@ -32,10 +32,10 @@ static int read_range(own_range *range)
     stem_request *request = range->request;
     const stem_slice *args = request->args;
 
-    range->is_reverse = stem_is_word(args[4], "REVERSE");
+    range->is_reverse = stem_word_is(args[4], "REVERSE");
     range->keys_only = request->n_args == 8;
-    if ((!range->is_reverse && !stem_is_word(args[4], "FORWARD")) ||
-        request->n_args > 8 || (range->keys_only && !stem_is_word(args[7], "KEYS")))
+    if ((!range->is_reverse && !stem_word_is(args[4], "FORWARD")) ||
+        request->n_args > 8 || (range->keys_only && !stem_word_is(args[7], "KEYS")))
         return stem_refuse_syntax(request);
     if (!stem_read_number(args[5], &range->limit) ||
         !stem_read_number(args[6], &range->bytes))
@@ -115,7 +115,7 @@ static int walk_snapshot(own_range *range)
     stem_held_snapshot *held = NULL;
     stem_id id;
 
-    if (stem_is_word(request->args[1], "0"))
+    if (stem_word_is(request->args[1], "0"))
         return walk_at(range, NULL);
     if (stem_id_parse(request->args[1], &id))
         held = stem_snapshots_take(peer->snapshots, peer->holder, &id);
@@ -340,9 +340,9 @@ static int read_question(stem_request *request, children_question *asked)
     if (has_path)
         code = read_place(request, 1, &asked->prefix);
     for (size_t i = 1 + has_path; i < request->n_args && code == STEM_OK; i += 2) {
-        if (stem_is_word(request->args[i], "AFTER"))
+        if (stem_word_is(request->args[i], "AFTER"))
             code = read_name(request, i + 1, &asked->after);
-        else if (!stem_is_word(request->args[i], "LIMIT") ||
+        else if (!stem_word_is(request->args[i], "LIMIT") ||
                  !stem_read_number(request->args[i + 1], &asked->limit))
             code = stem_refuse_syntax(request);
     }

@@ -36,12 +36,12 @@ static int read_scan_option(own_scan *scan, size_t arg)
     if (arg + 1 == request->n_args)
         return stem_refuse_syntax(request);
     const stem_slice value = request->args[arg + 1];
-    if (stem_is_word(option, "MATCH")) {
+    if (stem_word_is(option, "MATCH")) {
         free(scan->pattern);
         scan->pattern = NULL;
         return stem_request_pattern(request, arg + 1, &scan->pattern);
     }
-    if (!stem_is_word(option, "COUNT"))
+    if (!stem_word_is(option, "COUNT"))
         return stem_refuse_syntax(request);
     if (!stem_read_number(value, &scan->count))
         return stem_refuse(request, "ERR value is not an integer or out of range");

@@ -297,8 +297,8 @@ static int start_flushdb(stem_request *request, stem_engine *engine, stem_job **
 {
     *started = NULL;
     if (request->n_args > 2 ||
-        (request->n_args == 2 && !stem_is_word(request->args[1], "ASYNC") &&
-         !stem_is_word(request->args[1], "SYNC")))
+        (request->n_args == 2 && !stem_word_is(request->args[1], "ASYNC") &&
+         !stem_word_is(request->args[1], "SYNC")))
         return stem_answered(stem_refuse_syntax(request));
     int code = start_walk(request, engine, NULL, step_flushdb, started);
     if (code != STEM_OK)
@@ -313,16 +313,34 @@ static int start_flushdb(stem_request *request, stem_engine *engine, stem_job **
     return STEM_OK;
 }
 
+/* Waits for the disk, and so is run where nobody else waits for it. */
+static int run_flushdb(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+    bool is_done = false;
+    stem_job *job;
+
+    int code = start_flushdb(request, engine, &job);
+    if (code != STEM_OK || !job)
+        return code;
+    while (code == STEM_OK && !is_done)
+        code = step_flushdb(job, request->reply, &is_done);
+    job->free(job);
+    if (code == STEM_OK && engine->ops->flush)
+        code = engine->ops->flush(engine);
+    return code;
+}
+
 /* ---- The table -------------------------------------------------------------------- */
 
 enum {
     LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
-    CLEARS = STEM_COMMAND_WRITES | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI
+    CLEARS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_NO_MULTI
 };
 
 const stem_command stem_walk_commands[] = {
     {"KEYS", 2, LOOKS, 0, 0, 0, NULL, start_keys},
     {"SCAN", -2, LOOKS, 0, 0, 0, stem_run_scan, NULL},
     {"DBSIZE", 1, LOOKS, 0, 0, 0, NULL, start_dbsize},
-    {"FLUSHDB", -1, CLEARS, 0, 0, 0, NULL, start_flushdb},
+    {"FLUSHDB", -1, CLEARS, 0, 0, 0, run_flushdb, NULL},
     {.name = NULL}};

@@ -51,6 +51,10 @@ static bool begin(stem_connection *connection, bool has_tls)
     const stem_resp_limits limits = {ARGS_UNKNOWN, INPUT_UNKNOWN};
 
     stem_resp_parser_init(&connection->parser, &limits);
+    /* Random, since one that counts would tell how many others there are. */
+    if (stem_random(&connection->id, sizeof connection->id) != STEM_OK)
+        return false;
+    connection->id >>= 1;
     if (has_tls && !stem_transport_open(connection))
         return false;
     if (!make_events(connection))
@@ -68,11 +72,11 @@ void stem_connection_open(stem_server *server, int fd, bool has_tls, const char 
     }
     connection->server = server;
     connection->fd = fd;
-    connection->id = ++server->last_id;
     connection->since_ms = connection->active_ms = connection->stalled_ms =
         server->now_ms;
     connection->output.version = 2;
     connection->output_safe = SIZE_MAX;
+    connection->output.bytes.limit = server->options.max_output_bytes + OUTPUT_ENOUGH;
     memcpy(connection->peer, peer, strnlen(peer, STEM_PEER_TEXT - 1));
     DL_APPEND(server->connections, connection);
     server->n_connections++;
@@ -94,7 +98,7 @@ static void free_if_unused(stem_connection *connection)
 {
     stem_server *server = connection->server;
 
-    if (connection->is_in_group || connection->task || connection->login)
+    if (connection->group || connection->task || connection->login)
         return;
     stem_connection_forget(connection);
     leave_ready(connection);
@@ -155,12 +159,12 @@ static void empty_output(stem_connection *connection)
 {
     stem_buffer *bytes = &connection->output.bytes;
 
-    if (connection->is_in_group || connection->output_sent < bytes->len)
+    if (connection->group || connection->output_sent < bytes->len)
         return;
     bytes->len = connection->output_sent = 0;
     if (bytes->capacity > OUTPUT_KEPT) {
         free(bytes->data);
-        *bytes = (stem_buffer){0};
+        *bytes = (stem_buffer){.limit = bytes->limit};
     }
 }
 
@@ -183,7 +187,7 @@ static bool send_output(stem_connection *connection)
     }
     if (n == STEM_TRANSPORT_ENDED)
         return false;
-    const bool is_blocked = connection->output_sent < safe;
+    const bool is_blocked = connection->output_sent < safe || connection->tls_wants_write;
     if (is_blocked != connection->is_blocked) {
         connection->is_blocked = is_blocked;
         if (is_blocked ? event_add(connection->writable, NULL)
@@ -204,7 +208,7 @@ static bool has_failed_output(const stem_connection *connection)
 
 static bool is_input_borrowed(const stem_connection *connection)
 {
-    return connection->is_in_group || connection->is_held;
+    return connection->group || connection->is_held;
 }
 
 /* Moves what is left of the input to its start, or lets go of what is not needed. */
@@ -315,7 +319,7 @@ static bool read_request(stem_connection *connection)
 /* Nothing that follows can be understood. */
 static void end_broken(stem_connection *connection)
 {
-    if (connection->is_in_group) /* its answer comes behind theirs */
+    if (connection->group) /* its answer comes behind theirs */
         return;
     if (connection->broken != STEM_RESP_BROKEN)
         stem_reply_failure(&connection->output, connection->broken);
@@ -355,13 +359,36 @@ static bool serve_next(stem_connection *connection)
 static bool is_over(const stem_connection *connection)
 {
     return connection->is_ending && output_waiting(connection) == 0 &&
-           !connection->is_in_group && !connection->task && !connection->login;
+           !connection->group && !connection->task && !connection->login;
 }
 
 static bool is_at_rest(const stem_connection *connection)
 {
-    return !connection->is_in_group && !connection->is_held && !connection->job &&
+    return !connection->group && !connection->is_held && !connection->job &&
            !connection->task && !connection->login && !connection->waits_for_group;
+}
+
+static bool can_read(const stem_connection *connection)
+{
+    return !is_input_borrowed(connection) && !stem_connection_is_waiting(connection) &&
+           !connection->job;
+}
+
+/* What TLS has taken from the socket already, which will not become readable for it. */
+static void read_ahead(stem_connection *connection)
+{
+    if (!stem_transport_has_more(connection) || !can_read(connection))
+        return;
+    if (read_input(connection))
+        stem_connection_make_ready(connection);
+    else
+        stem_connection_close(connection);
+}
+
+/* Whether it has a command in a group that does not form any more. */
+static bool is_committing(const stem_connection *connection)
+{
+    return connection->group && connection->group != connection->server->forming;
 }
 
 void stem_connection_advance(stem_connection *connection)
@@ -373,7 +400,14 @@ void stem_connection_advance(stem_connection *connection)
         stem_connection_close(connection);
         return;
     }
-    if (!connection->is_in_group)
+    if (is_committing(
+            connection)) { /* who commits has its output: stem_group_finish is next */
+        if (connection->is_blocked)
+            event_del(connection->writable);
+        connection->is_blocked = false;
+        return;
+    }
+    if (!connection->group)
         connection->waits_for_group = false;
     int n = 0;
     while (n < AT_ONCE && !stem_connection_is_waiting(connection) &&
@@ -390,11 +424,14 @@ void stem_connection_advance(stem_connection *connection)
         return;
     }
     tidy_input(connection);
-    if (connection->is_unread && !is_input_borrowed(connection) &&
-        !stem_connection_is_waiting(connection) && !connection->job) {
+    if (connection->is_unread && can_read(connection)) {
         connection->is_unread = false;
-        event_add(connection->readable, NULL);
+        if (event_add(connection->readable, NULL) != 0) {
+            stem_connection_close(connection);
+            return;
+        }
     }
+    read_ahead(connection);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -403,8 +440,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    if (is_input_borrowed(connection) || stem_connection_is_waiting(connection) ||
-        connection->job) {
+    if (!can_read(connection)) {
         connection->is_unread = true;
         event_del(connection->readable);
         return;
@@ -417,7 +453,13 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
 static void on_writable(evutil_socket_t fd, short what, void *argument)
 {
+    stem_connection *connection = argument;
+
     (void)fd;
     (void)what;
-    stem_connection_advance(argument);
+    /* TLS may have to write before it can read. */
+    if (connection->tls_wants_write && can_read(connection) && !read_input(connection))
+        stem_connection_close(connection);
+    else
+        stem_connection_advance(connection);
 }

@@ -72,10 +72,10 @@ struct stem_connection {
     bool is_blocked; /* the socket takes no more for now */
     bool is_unread;  /* its readable event is off */
     bool waits_for_group;
-    bool is_in_group;
-    bool is_held;   /* the request that was read waits for the group */
-    bool is_ending; /* closed when everything is sent */
-    bool is_dead;   /* closed; freed when nobody needs it any more */
+    stem_group *group; /* that it has a command in */
+    bool is_held;      /* the request that was read waits for the group */
+    bool is_ending;    /* closed when everything is sent */
+    bool is_dead;      /* closed; freed when nobody needs it any more */
 };
 
 /* Takes over an accepted socket. */
@@ -100,6 +100,8 @@ void stem_connection_allow(stem_connection *connection);
  * a scope that is no path. What belonged to who it was before is dropped. */
 int stem_connection_be(stem_connection *connection, const stem_user *user,
                        const stem_slice *scope);
+/* The same user, and of what it sees only what is below `scope`. */
+int stem_connection_narrow(stem_connection *connection, const stem_slice *scope);
 /* Drops the transaction, cursors, snapshots and session of who it is. */
 void stem_connection_leave(stem_connection *connection);
 /* Frees what is left of it. */
@@ -156,6 +158,8 @@ void stem_transport_forget(stem_server *server);
 bool stem_transport_open(stem_connection *connection);
 void stem_transport_close(stem_connection *connection);
 ssize_t stem_transport_read(stem_connection *connection, char *buffer, size_t size);
+/* Whether bytes have been read from the socket that stem_transport_read has not given out. */
+bool stem_transport_has_more(const stem_connection *connection);
 ssize_t stem_transport_write(stem_connection *connection, const char *data, size_t len);
 
 #endif

@@ -131,8 +131,11 @@ static bool run_in_group(stem_connection *connection, const stem_command *comman
     const bool is_added = command
                               ? stem_group_add(group, connection, command, args, n_args)
                               : stem_group_add_transaction(group, connection);
-    if (!is_added)
+    if (!is_added) {
         stem_reply_failure(&connection->output, STEM_ENOMEM);
+        if (!command)
+            stem_transaction_reset(&connection->transaction);
+    }
     /* Words that do not lie in the input go with the next request that is read. */
     if (connection->parser.unquoted.len > 0)
         connection->waits_for_group = true;
@@ -232,6 +235,7 @@ static void run_on_worker(stem_connection *connection, const stem_command *comma
         what->from = connection;
         what->command = command;
         what->reply.version = connection->output.version;
+        what->reply.bytes.limit = connection->output.bytes.limit;
         what->on = stem_execution_new(connection->server->engine);
     }
     if (!what || !what->on ||
@@ -297,7 +301,7 @@ static bool serve(stem_connection *connection, const stem_command *command,
         run_on_worker(connection, command, args, n_args);
     else if (command->start)
         start_job(connection, command, args, n_args);
-    else if ((command->flags & STEM_COMMAND_WRITES) || connection->is_in_group)
+    else if ((command->flags & STEM_COMMAND_WRITES) || connection->group)
         return run_in_group(connection, command, args, n_args);
     else
         run_at_once(connection, command, args, n_args);
@@ -323,7 +327,7 @@ bool stem_connection_serve(stem_connection *connection)
     if (n_args == 0)
         return true;
     const stem_command *command = stem_command_find(args[0]);
-    if (connection->is_in_group && !is_for_group(connection, command, args, n_args)) {
+    if (connection->group && !is_for_group(connection, command, args, n_args)) {
         connection->waits_for_group = true;
         return false;
     }

@@ -85,7 +85,7 @@ void stem_execution_reset(stem_execution *execution)
     stem_arena_reset(&execution->arena);
     execution->n_writes = execution->n_pending = execution->pending_bytes = 0;
     execution->n_expectations = execution->n_states = execution->n_buffers = 0;
-    execution->only_reads = false;
+    execution->only_reads = execution->insists = false;
     shrink(&execution->writes, &execution->writes_room, sizeof *execution->writes);
     shrink(&execution->previous, &execution->previous_room, sizeof *execution->previous);
     shrink(&execution->expectations, &execution->expectations_room,
@@ -266,6 +266,16 @@ size_t stem_execution_bytes(const stem_execution *execution)
     return execution->pending_bytes;
 }
 
+size_t stem_execution_memory(const stem_execution *execution)
+{
+    return execution->arena.taken;
+}
+
+void stem_execution_insist(stem_execution *execution)
+{
+    execution->insists = true;
+}
+
 stem_execution_mark stem_execution_note(const stem_execution *execution)
 {
     return (stem_execution_mark){execution->n_writes};
@@ -309,7 +319,8 @@ int stem_execution_commit(stem_execution *execution, bool sync)
     size_t failed;
 
     /* What came from one state of the engine, in one look, was true then. */
-    if (execution->only_reads || (execution->n_pending == 0 && execution->n_states <= 1))
+    if (execution->only_reads ||
+        (execution->n_pending == 0 && execution->n_states <= 1 && !execution->insists))
         return STEM_OK;
     if (execution->n_pending < execution->n_writes)
         drop_replaced(execution);

@@ -52,6 +52,12 @@ void *stem_execution_room(stem_execution *execution, size_t bytes);
 /* What it would commit. */
 size_t stem_execution_writes(const stem_execution *execution);
 size_t stem_execution_bytes(const stem_execution *execution);
+/* The memory that it has handed out and copied into, replaced writes included. */
+size_t stem_execution_memory(const stem_execution *execution);
+
+/* Has the next commit ask the engine whether all that was read holds, with no writes too: for
+ * answers that must not rest on a state that others are about to replace. Until the reset. */
+void stem_execution_insist(stem_execution *execution);
 
 /* Takes back every write since the mark. What was read since stays expected, for what comes
  * after may rest on it. */

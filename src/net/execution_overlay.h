@@ -28,7 +28,7 @@ typedef struct overlay_entry {
 struct stem_execution {
     stem_engine *engine;
     uint64_t seed;
-    bool only_reads;
+    bool only_reads, insists;
     stem_arena arena;
     overlay_entry *entries; /* the head of a uthash table */
 

@@ -13,7 +13,7 @@
 #include "../error.h"
 #include "connection.h"
 
-enum { MOST_MEMBERS = 4096, MOST_BYTES = 4 << 20 };
+enum { MOST_MEMBERS = 4096, MOST_BYTES = 4 << 20, MOST_MEMORY = 32 << 20 };
 
 /* A command, or with no `command` all that its connection has queued since MULTI. */
 typedef struct member {
@@ -69,7 +69,8 @@ bool stem_group_is_empty(const stem_group *group)
 bool stem_group_is_full(const stem_group *group)
 {
     return group->n_members >= MOST_MEMBERS ||
-           stem_execution_bytes(group->execution) >= MOST_BYTES;
+           stem_execution_bytes(group->execution) >= MOST_BYTES ||
+           stem_execution_memory(group->execution) >= MOST_MEMORY;
 }
 
 bool stem_group_is_slow(const stem_group *group)
@@ -84,6 +85,8 @@ static int run_transaction(member *of, stem_execution *on)
 {
     stem_connection *from = of->from;
     const stem_transaction *transaction = &from->transaction;
+    const stem_execution_mark mark = stem_execution_note(on);
+    const size_t start = from->output.bytes.len;
     bool is_unchanged;
 
     int code = stem_transaction_judge(transaction, on, &is_unchanged);
@@ -99,8 +102,14 @@ static int run_transaction(member *of, stem_execution *on)
     for (size_t i = 0; i < transaction->n_queued; i++) {
         const stem_queued *each = &transaction->queued[i];
 
-        stem_connection_run(from, each->command, each->args, each->n_args, on,
-                            &of->wants_sync);
+        code = stem_connection_run(from, each->command, each->args, each->n_args, on,
+                                   &of->wants_sync);
+        if (code != STEM_OK) { /* the engine's failure is that of them all */
+            stem_execution_take_back(on, mark);
+            from->output.bytes.len = start;
+            stem_reply_failure(&from->output, code);
+            return code;
+        }
     }
     return STEM_OK;
 }
@@ -158,9 +167,9 @@ static bool make_room(void **items, size_t size, size_t wanted, size_t *capacity
 
 static void enter(stem_group *group, stem_connection *from)
 {
-    if (from->is_in_group)
+    if (from->group)
         return;
-    from->is_in_group = true;
+    from->group = group;
     from->output_safe = from->output.bytes.len;
     from->next_in_group = group->connections;
     group->connections = from;
@@ -347,7 +356,7 @@ static void wake_waiting(stem_server *server)
         return;
     server->has_waiting = false;
     for (stem_connection *each = server->connections; each; each = each->next)
-        if (each->waits_for_group && !each->is_in_group)
+        if (each->waits_for_group && !each->group)
             stem_connection_make_ready(each);
 }
 
@@ -359,7 +368,7 @@ void stem_group_finish(stem_group *group)
     while (each) {
         stem_connection *next = each->next_in_group;
 
-        each->is_in_group = false;
+        each->group = NULL;
         each->output_safe = SIZE_MAX;
         stem_connection_advance(each);
         each = next;

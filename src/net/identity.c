@@ -31,6 +31,19 @@ static int add_scope(stem_buffer *scope, const char *text)
                                       : stem_fail(STEM_EINVAL, "the scope is too long");
 }
 
+/* Whether the text is what stem_path_format writes. */
+static bool is_canonical(const char *text)
+{
+    size_t n;
+    char **names = stem_path_parse(text, &n);
+    char *again = names ? stem_path_format((const char *const *)names, n) : NULL;
+    const bool is_same = again && strcmp(text, again) == 0;
+
+    stem_free(names);
+    stem_free(again);
+    return is_same;
+}
+
 static int add_wanted_scope(stem_buffer *scope, const stem_slice *wanted)
 {
     char *text = wanted ? malloc(wanted->len + 1) : NULL;
@@ -41,8 +54,8 @@ static int add_wanted_scope(stem_buffer *scope, const stem_slice *wanted)
         return stem_fail(STEM_ENOMEM, "no memory for a scope");
     memcpy(text, wanted->data, wanted->len);
     text[wanted->len] = '\0';
-    const int code = memchr(text, '\0', wanted->len)
-                         ? stem_fail(STEM_EINVAL, "the scope holds a NUL")
+    const int code = memchr(text, '\0', wanted->len) || !is_canonical(text)
+                         ? stem_fail(STEM_EINVAL, "the scope is no canonical path")
                          : add_scope(scope, text);
     free(text);
     return code;
@@ -58,29 +71,16 @@ static void hold_as_connection(stem_connection *connection)
     connection->caller.holder = (stem_slice){connection->holder, sizeof connection->id};
 }
 
-int stem_connection_be(stem_connection *connection, const stem_user *user,
-                       const stem_slice *scope)
+/* Sees what is below the scope made, which is taken over. */
+static void settle(stem_connection *connection, const stem_buffer *made)
 {
-    stem_server *server = connection->server;
-    stem_buffer made = {0};
-    int code = STEM_OK;
+    const stem_server *server = connection->server;
+    const stem_user *user = connection->user;
 
-    stem_buffer_add(&made, server->scope.data, server->scope.len);
-    if (user)
-        code = add_scope(&made, user->scope);
-    if (code == STEM_OK)
-        code = add_wanted_scope(&made, scope);
-    if (code == STEM_OK && made.failed)
-        code = stem_fail(STEM_ENOMEM, "no memory for a scope");
-    if (code != STEM_OK) {
-        free(made.data);
-        return code;
-    }
     stem_connection_leave(connection);
     free(connection->scope);
-    connection->scope = made.data;
-    connection->scope_len = made.len;
-    connection->user = user;
+    connection->scope = made->data;
+    connection->scope_len = made->len;
     connection->rights = user ? user->rights : EVERY_RIGHT;
     connection->is_authenticated = true;
     connection->caller.engine = server->engine;
@@ -92,7 +92,46 @@ int stem_connection_be(stem_connection *connection, const stem_user *user,
         connection->caller.user = (stem_slice){user->name, strlen(user->name)};
     hold_as_connection(connection);
     stem_connection_allow(connection);
+}
+
+static int check_made(stem_buffer *made, int code)
+{
+    if (code == STEM_OK && made->failed)
+        code = stem_fail(STEM_ENOMEM, "no memory for a scope");
+    if (code != STEM_OK)
+        free(made->data);
+    return code;
+}
+
+int stem_connection_be(stem_connection *connection, const stem_user *user,
+                       const stem_slice *scope)
+{
+    const stem_server *server = connection->server;
+    stem_buffer made = {0};
+    int code = STEM_OK;
+
+    stem_buffer_add(&made, server->scope.data, server->scope.len);
+    if (user)
+        code = add_scope(&made, user->scope);
+    if (code == STEM_OK)
+        code = add_wanted_scope(&made, scope);
+    code = check_made(&made, code);
+    if (code != STEM_OK)
+        return code;
+    connection->user = user;
+    settle(connection, &made);
     return STEM_OK;
+}
+
+int stem_connection_narrow(stem_connection *connection, const stem_slice *scope)
+{
+    stem_buffer made = {0};
+
+    stem_buffer_add(&made, connection->scope, connection->scope_len);
+    const int code = check_made(&made, add_wanted_scope(&made, scope));
+    if (code == STEM_OK)
+        settle(connection, &made);
+    return code;
 }
 
 void stem_connection_leave(stem_connection *connection)
@@ -101,13 +140,16 @@ void stem_connection_leave(stem_connection *connection)
 
     if (!connection->is_authenticated)
         return;
-    if (!connection->is_in_group)
+    if (!connection->group)
         stem_transaction_reset(&connection->transaction);
     if (connection->has_session)
         stem_sessions_leave(server->sessions, &connection->session, connection->slot,
                             connection);
     else
         stem_snapshots_drop_all(server->snapshots, connection->caller.holder);
+    /* What is under way for one that closes still looks at who it was. */
+    if (connection->group || connection->task)
+        return;
     hold_as_connection(connection);
     connection->has_raw_keys = false;
 }

@@ -394,10 +394,10 @@ void stem_listeners_close(stem_server *server)
         if (each->ready)
             event_free(each->ready);
         each->ready = NULL;
+        if (each->fd >= 0 && each->path) /* as long as the path is surely this one's */
+            unlink(each->path);
         if (each->fd >= 0)
             stem_descriptor_close(each->fd);
-        if (each->fd >= 0 && each->path)
-            unlink(each->path);
         each->fd = -1;
     }
 }

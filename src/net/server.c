@@ -183,6 +183,15 @@ static int open_base(stem_server *server)
     return STEM_OK;
 }
 
+/* Of a session that has ended. */
+static void drop_snapshots(void *context, const stem_id *id)
+{
+    stem_server *server = context;
+
+    stem_snapshots_drop_all(server->snapshots,
+                            (stem_slice){(const char *)id->bytes, STEM_ID_BYTES});
+}
+
 static int open_stores(stem_server *server)
 {
     const stem_server_options *options = &server->options;
@@ -190,7 +199,9 @@ static int open_stores(stem_server *server)
                                               .idle_seconds =
                                                   (unsigned)options->snapshot_seconds};
     const stem_sessions_options sessions = {.limit = options->max_sessions,
-                                            .slots = SLOTS};
+                                            .slots = SLOTS,
+                                            .ended = drop_snapshots,
+                                            .context = server};
 
     server->cursors = stem_cursors_new(0);
     server->snapshots = stem_snapshots_new(server->engine, &snapshots);

@@ -83,7 +83,7 @@ struct stem_server {
     stem_connection *ready;       /* may go on, without anything more having arrived */
     size_t n_connections, most_connections; /* those that are open */
     size_t input_bytes;                     /* of all connections */
-    uint64_t now_ms, last_id;
+    uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;
 

@@ -30,6 +30,8 @@ struct stem_sessions {
     stem_engine *engine;
     size_t limit;
     unsigned slots;
+    void (*ended)(void *context, const stem_id *id);
+    void *context;
     int64_t last_sequence;
     session *by_id;
     session *idlest; /* the one that nobody has been attached to for longest */
@@ -91,6 +93,8 @@ static void begin_end(stem_sessions *sessions, session *of)
 static void finish_end(stem_sessions *sessions, session *of, bool has_ended)
 {
     if (has_ended) {
+        if (sessions->ended)
+            sessions->ended(sessions->context, &of->record.id);
         HASH_DEL(sessions->by_id, of);
         free(of);
         return;
@@ -131,6 +135,8 @@ int stem_sessions_open(stem_engine *engine, const stem_sessions_options *options
     pthread_mutex_init(&sessions->lock, NULL);
     sessions->engine = engine;
     sessions->limit = options->limit ? options->limit : DEFAULT_LIMIT;
+    sessions->ended = options->ended;
+    sessions->context = options->context;
     sessions->slots = options->slots ? options->slots : DEFAULT_SLOTS;
     int code = STEM_OK;
     if (sessions->slots > STEM_SESSION_SLOTS_MAX)

@@ -17,6 +17,9 @@ enum { STEM_SESSION_SLOTS_MAX = 1024 };
 typedef struct stem_sessions_options {
     size_t limit;   /* sessions kept; 1024 */
     unsigned slots; /* of a new session; 16, at most STEM_SESSION_SLOTS_MAX */
+    /* Called when a session has ended, for what else belongs to it. It calls none of these. */
+    void (*ended)(void *context, const stem_id *id);
+    void *context;
 } stem_sessions_options;
 
 typedef struct stem_sessions stem_sessions;

@@ -198,6 +198,11 @@ ssize_t stem_transport_write(stem_connection *connection, const char *data, size
     return answer_of_tls(connection, SSL_write(connection->tls, data, at_most_int(len)));
 }
 
+bool stem_transport_has_more(const stem_connection *connection)
+{
+    return connection->tls && SSL_pending(connection->tls) > 0;
+}
+
 #else
 
 int stem_transport_prepare(stem_server *server)
@@ -232,6 +237,12 @@ ssize_t stem_transport_read(stem_connection *connection, char *buffer, size_t si
 ssize_t stem_transport_write(stem_connection *connection, const char *data, size_t len)
 {
     return write_plain(connection->fd, data, len);
+}
+
+bool stem_transport_has_more(const stem_connection *connection)
+{
+    (void)connection;
+    return false;
 }
 
 #endif

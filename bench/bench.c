@@ -4,6 +4,7 @@
 #include "bench.h"
 
 #include <dirent.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
     given.dir = getenv("TMPDIR");
     if (!given.dir || !*given.dir)
         given.dir = "/tmp";
-    while ((option = getopt(argc, argv, "n:r:d:o:t:m:g:")) != -1) {
+    while ((option = getopt(argc, argv, "n:r:d:o:t:m:g:p:a:A:")) != -1) {
         if (option == 'n')
             given.n = parse_count(optarg);
         else if (option == 'r')
@@ -65,6 +66,12 @@ bench_arguments bench_parse(int argc, char **argv, bench_arguments defaults,
             given.mib = parse_count(optarg);
         else if (option == 'g' && defaults.graph)
             given.graph = optarg;
+        else if (option == 'p' && defaults.program)
+            given.program = optarg;
+        else if (option == 'a' && defaults.stem_arguments)
+            given.stem_arguments = optarg;
+        else if (option == 'A' && defaults.redis_arguments)
+            given.redis_arguments = optarg;
         else
             bench_die("%s", usage);
     }
@@ -169,16 +176,20 @@ static void each_file(const char *path, void (*visit)(int dir, const char *name,
     closedir(dir);
 }
 
-static void remove_file(int dir, const char *name, void *context)
+static int remove_entry(const char *path, const struct stat *found, int kind,
+                        struct FTW *place)
 {
-    (void)context;
-    unlinkat(dir, name, 0);
+    (void)found;
+    (void)kind;
+    (void)place;
+    return remove(path);
 }
 
 void bench_remove(char *path)
 {
-    each_file(path, remove_file, NULL);
-    if (rmdir(path) != 0)
+    enum { DESCRIPTORS = 16 };
+
+    if (nftw(path, remove_entry, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) != 0)
         bench_die("%s cannot be removed", path);
     free(path);
 }

@@ -18,9 +18,11 @@ typedef struct bench_arguments {
     const char *only; /* -o: the one part to run, or NULL for all */
 
     /* Where the defaults have them: */
-    size_t seconds;    /* -t: of what is measured for a while */
-    size_t mib;        /* -m: memory, in MiB */
-    const char *graph; /* -g: the SVG to write */
+    size_t seconds;      /* -t: of what is measured for a while */
+    size_t mib;          /* -m: memory, in MiB */
+    const char *graph;   /* -g: the SVG to write */
+    const char *program; /* -p: the tool `stem` */
+    const char *stem_arguments, *redis_arguments; /* -a, -A: more of them for servers */
 } bench_arguments;
 
 /* Reads the command line; prints `usage` and exits on a bad one. `defaults` holds what is
@@ -61,7 +63,8 @@ double bench_median(bench_samples *samples);
 double bench_least(const bench_samples *samples);
 double bench_most(const bench_samples *samples);
 
-/* The path of a new empty directory in `parent`; bench_remove removes it and frees that. */
+/* The path of a new empty directory in `parent`; bench_remove removes it with all that is in
+ * it, and frees that. */
 char *bench_directory(const char *parent);
 void bench_remove(char *path);
 /* The bytes of the files in a directory whose names end so; "" is all. */

@@ -19,7 +19,8 @@ typedef struct failing_io {
     atomic_int
         syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
     atomic_int removals_left;
-    atomic_int write_delay; /* no errno: microseconds that write to a file takes at least */
+    atomic_int
+        write_delay; /* no errno: microseconds that write to a file takes at least */
     atomic_int
         sync_delay; /* no errno: microseconds that fsync and fdatasync take at least */
 } failing_io;

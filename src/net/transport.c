@@ -39,10 +39,17 @@ static ssize_t write_plain(int fd, const char *data, size_t len)
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+static int socket_of(BIO *bio)
+{
+    const stem_connection *connection = BIO_get_data(bio);
+
+    return connection->fd;
+}
+
 /* OpenSSL's own write() would raise SIGPIPE; these are its read and write instead. */
 static int bio_write(BIO *bio, const char *data, int len)
 {
-    const ssize_t n = write_plain((int)(intptr_t)BIO_get_data(bio), data, (size_t)len);
+    const ssize_t n = write_plain(socket_of(bio), data, (size_t)len);
 
     BIO_clear_retry_flags(bio);
     if (n == STEM_TRANSPORT_AGAIN)
@@ -52,7 +59,7 @@ static int bio_write(BIO *bio, const char *data, int len)
 
 static int bio_read(BIO *bio, char *buffer, int size)
 {
-    const ssize_t n = read_plain((int)(intptr_t)BIO_get_data(bio), buffer, (size_t)size);
+    const ssize_t n = read_plain(socket_of(bio), buffer, (size_t)size);
 
     BIO_clear_retry_flags(bio);
     if (n == STEM_TRANSPORT_AGAIN)
@@ -148,7 +155,7 @@ bool stem_transport_open(stem_connection *connection)
         SSL_free(ssl);
         return false;
     }
-    BIO_set_data(bio, (void *)(intptr_t)connection->fd);
+    BIO_set_data(bio, connection);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
     SSL_set_accept_state(ssl);

@@ -328,9 +328,10 @@ static const char *const other_schemes[] = {"unix:", "stem://", "stems://",
 /* The scheme of a location elsewhere, or NULL. */
 static const char *other_scheme(const char *location)
 {
+    if (!location)
+        return NULL;
     for (size_t i = 0; i < sizeof other_schemes / sizeof *other_schemes; i++)
-        if (location &&
-            strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0)
+        if (strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0)
             return other_schemes[i];
     return NULL;
 }
@@ -338,8 +339,7 @@ static const char *other_scheme(const char *location)
 void stem_location_show(const char *location, char *out, size_t size)
 {
     const char *elsewhere = other_scheme(location);
-    const char *rest = elsewhere ? location + strlen(elsewhere) : location;
-    const char *colon = elsewhere ? strchr(rest, ':') : NULL;
+    const char *colon = elsewhere ? strchr(location + strlen(elsewhere), ':') : NULL;
     const char *at = colon ? strrchr(colon, '@') : NULL;
 
     if (at)

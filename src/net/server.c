@@ -288,7 +288,8 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     }
     memcpy(copy, scope.len > 0 ? scope.data : "", scope.len);
     server->engine = engine;
-    server->scope = (stem_slice){copy, scope.len};
+    server->scope.data = copy;
+    server->scope.len = scope.len;
     server->is_read_only = is_read_only;
     server->options = *options;
     server->options.users = options->users ? strdup(options->users) : NULL;

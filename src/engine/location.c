@@ -338,6 +338,8 @@ static const char *other_scheme(const char *location)
 
 void stem_location_show(const char *location, char *out, size_t size)
 {
+    if (!location)
+        location = "";
     const char *elsewhere = other_scheme(location);
     const char *colon = elsewhere ? strchr(location + strlen(elsewhere), ':') : NULL;
     const char *at = colon ? strrchr(colon, '@') : NULL;
@@ -345,7 +347,7 @@ void stem_location_show(const char *location, char *out, size_t size)
     if (at)
         snprintf(out, size, "%.*s***%s", (int)(colon + 1 - location), location, at);
     else
-        snprintf(out, size, "%s", location ? location : "");
+        snprintf(out, size, "%s", location);
 }
 
 /* ---- Databases that a server has ---------------------------------------------------- */

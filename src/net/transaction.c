@@ -81,8 +81,11 @@ bool stem_transaction_watch(stem_transaction *transaction, stem_slice key,
     memcpy(copy, key.data, key.len);
     if (value.data)
         memcpy(copy + key.len, value.data, value.len);
-    transaction->watched[transaction->n_watched++] =
-        (stem_watched){{copy, key.len}, {value.data ? copy + key.len : NULL, value.len}};
+    stem_watched *added = &transaction->watched[transaction->n_watched++];
+    added->key.data = copy;
+    added->key.len = key.len;
+    added->value.data = value.data ? copy + key.len : NULL;
+    added->value.len = value.len;
     transaction->watched_bytes += key.len + value.len;
     return true;
 }

@@ -357,7 +357,7 @@ START_TEST(threads_share_syncs)
     int before = syncs_so_far();
     assert_ok(put_key(db, 0));
     int alone = syncs_so_far() - before;
-    io_fails.sync_delay = 2000; /* long enough on a busy machine, too */
+    io_fails.sync_delay = 500;
     before = syncs_so_far();
     for (int i = 0; i < SYNCERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, put_synced, db), 0);
@@ -368,7 +368,7 @@ START_TEST(threads_share_syncs)
         ck_assert_ptr_null(failed);
     }
     int together = syncs_so_far() - before;
-    ck_assert_msg(together < alone * SYNCERS * SYNCS_EACH * 9 / 10,
+    ck_assert_msg(together < alone * SYNCERS * SYNCS_EACH * 3 / 4,
                   "%d syncs for %d commits, %d for one alone", together,
                   SYNCERS * SYNCS_EACH, alone);
 

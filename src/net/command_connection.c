@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../error.h"
-#include "command_value.h"
+#include "command_own.h"
 #include "connection.h"
 #include "sessions.h"
 #include "snapshots.h"
@@ -460,24 +460,21 @@ static void attach_again(stem_connection *connection, stem_slice text, unsigned 
 
 static void serve_attach(stem_connection *connection, const stem_slice *args)
 {
-    unsigned slot = 0;
+    uint64_t slot;
 
     if (args[1].len != 1 || *args[1].data != '1') {
         stem_reply_error(&connection->output, "ERR unsupported version");
         return;
     }
-    for (size_t i = 0; i < args[2].len; i++) {
-        if (args[2].data[i] < '0' || args[2].data[i] > '9' ||
-            slot > STEM_SESSION_SLOTS_MAX)
-            slot = STEM_SESSION_SLOTS_MAX + 1;
-        else
-            slot = slot * 10 + (unsigned)(args[2].data[i] - '0');
+    if (!stem_read_number(args[2], &slot) || slot > STEM_SESSION_SLOTS_MAX) {
+        stem_reply_error(&connection->output, "INVALID there is no such slot");
+        return;
     }
     stem_connection_leave(connection);
     if (stem_word_is(args[3], "NEW"))
-        start_session_task(connection, true, slot);
+        start_session_task(connection, true, (unsigned)slot);
     else
-        attach_again(connection, args[3], slot);
+        attach_again(connection, args[3], (unsigned)slot);
 }
 
 static void serve_detach(stem_connection *connection)

@@ -172,10 +172,7 @@ int stem_run_incrbyfloat(stem_request *request)
     bool is_put;
     int code;
 
-    if (!stem_request_has_key(request, 1, &key, &code))
-        return code;
-    code = stem_text_of_key(request, key, &before);
-    if (code != STEM_OK)
+    if (!stem_request_has_text(request, &key, &before, &code))
         return code;
     const char *error = add_real(&before, request->args[2], &sum);
     if (error) {

@@ -5,14 +5,6 @@
 #include "../value.h"
 #include "command_value.h"
 
-/* Reads what all keys of a request hold. */
-static int read_keys(stem_request *request, const stem_slice *keys, size_t n,
-                     stem_slice **values)
-{
-    *values = stem_execution_room(request->on, n * sizeof **values);
-    return *values ? stem_execution_read(request->on, keys, n, *values) : STEM_ENOMEM;
-}
-
 static bool is_same(stem_slice a, stem_slice b)
 {
     return stem_slice_compare(a, b) == 0;
@@ -30,7 +22,7 @@ static int run_del(stem_request *request)
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    code = read_keys(request, keys, n, &values);
+    code = stem_request_read(request, keys, n, &values);
     for (size_t i = 0; i < n && code == STEM_OK; i++) {
         if (!values[i].data)
             continue;
@@ -55,7 +47,7 @@ static int run_exists(stem_request *request)
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    code = read_keys(request, keys, n, &values);
+    code = stem_request_read(request, keys, n, &values);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         found += values[i].data != NULL;
     if (code == STEM_OK)

@@ -1,14 +1,12 @@
 /*
  * What the files of Stem's own commands and of those that walk share: words read, and
- * arguments that become stored bytes. Private to them.
+ * arguments that become stored bytes.
  *
  * A function that takes a request answers as stem_request_key does: STEM_EINVAL after
  * having replied with an error.
  */
 #ifndef STEM_NET_COMMAND_OWN_H
 #define STEM_NET_COMMAND_OWN_H
-
-#include <strings.h>
 
 #include "bounds.h"
 #include "command_value.h"

@@ -34,10 +34,7 @@ static int run_get(stem_request *request)
     stem_text text;
     int code;
 
-    if (!stem_request_has_key(request, 1, &key, &code))
-        return code;
-    code = stem_text_of_key(request, key, &text);
-    if (code == STEM_OK)
+    if (stem_request_has_text(request, &key, &text, &code))
         stem_reply_value(request->reply, &text);
     return code;
 }
@@ -48,10 +45,7 @@ static int run_strlen(stem_request *request)
     stem_text text;
     int code;
 
-    if (!stem_request_has_key(request, 1, &key, &code))
-        return code;
-    code = stem_text_of_key(request, key, &text);
-    if (code != STEM_OK)
+    if (!stem_request_has_text(request, &key, &text, &code))
         return code;
     if (text.kind == STEM_TEXT_OTHER)
         stem_reply_error(request->reply, stem_wrong_type);
@@ -69,8 +63,7 @@ static int run_mget(stem_request *request)
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    values = stem_execution_room(request->on, n * sizeof *values);
-    code = values ? stem_execution_read(request->on, keys, n, values) : STEM_ENOMEM;
+    code = stem_request_read(request, keys, n, &values);
     if (code != STEM_OK)
         return code;
     stem_reply_array(request->reply, n);
@@ -232,10 +225,9 @@ static int run_getdel(stem_request *request)
     stem_text before;
     int code;
 
-    if (!stem_request_has_key(request, 1, &key, &code))
+    if (!stem_request_has_text(request, &key, &before, &code))
         return code;
-    code = stem_text_of_key(request, key, &before);
-    if (code == STEM_OK && before.kind == STEM_TEXT_READ)
+    if (before.kind == STEM_TEXT_READ)
         code = stem_execution_delete(request->on, key);
     if (code == STEM_OK)
         stem_reply_value(request->reply, &before);
@@ -298,8 +290,7 @@ static int run_msetnx(stem_request *request)
 
     if (!has_pairs(request, &keys, &n, &code))
         return code;
-    values = stem_execution_room(request->on, n * sizeof *values);
-    code = values ? stem_execution_read(request->on, keys, n, values) : STEM_ENOMEM;
+    code = stem_request_read(request, keys, n, &values);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         exists |= values[i].data != NULL;
     if (code == STEM_OK && !exists)
@@ -338,10 +329,7 @@ static int run_append(stem_request *request)
     bool is_put = true;
     int code;
 
-    if (!stem_request_has_key(request, 1, &key, &code))
-        return code;
-    code = stem_text_of_key(request, key, &before);
-    if (code != STEM_OK)
+    if (!stem_request_has_text(request, &key, &before, &code))
         return code;
     if (before.kind == STEM_TEXT_OTHER) {
         stem_reply_error(request->reply, stem_wrong_type);

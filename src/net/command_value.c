@@ -342,3 +342,19 @@ bool stem_request_has_keys(stem_request *request, size_t first, size_t step,
     }
     return true;
 }
+
+int stem_request_read(stem_request *request, const stem_slice *keys, size_t n,
+                      stem_slice **values)
+{
+    *values = stem_execution_room(request->on, n * sizeof **values);
+    return *values ? stem_execution_read(request->on, keys, n, *values) : STEM_ENOMEM;
+}
+
+bool stem_request_has_text(stem_request *request, stem_slice *key, stem_text *text,
+                           int *code)
+{
+    if (!stem_request_has_key(request, 1, key, code))
+        return false;
+    *code = stem_text_of_key(request, *key, text);
+    return *code == STEM_OK;
+}

@@ -61,6 +61,14 @@ bool stem_request_has_key(stem_request *request, size_t arg, stem_slice *key, in
 bool stem_request_has_keys(stem_request *request, size_t first, size_t step,
                            stem_slice **keys, size_t *n, int *code);
 
+/* What all these keys hold, from one state; in memory of the execution's. */
+int stem_request_read(stem_request *request, const stem_slice *keys, size_t n,
+                      stem_slice **values);
+/* The key in the first word, and the text that it holds; false as stem_request_has_key, and
+ * also when reading fails. */
+bool stem_request_has_text(stem_request *request, stem_slice *key, stem_text *text,
+                           int *code);
+
 /* Whether a word is that name, which is upper case, in whatever case. */
 bool stem_word_is(stem_slice word, const char *name);
 

@@ -176,7 +176,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     static history whole, pieces; /* of one thread, as a fuzzer is */
     unsigned seed = 0;
 
-    if (size < 2)
+    if (size < 1)
         return 0;
     const stem_resp_limits *chosen = &limits[data[0] % 4];
     data++;

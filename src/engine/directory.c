@@ -27,6 +27,9 @@ static const char marker_text[] = "Stem database, format 1\n";
 
 enum { FORMAT = 1, OLDEST_NUMBERED_MANIFEST = 1 };
 
+/* The lock of who shares the database; who does not has all of the file. */
+enum { SHARED_BYTES = 1 };
+
 /* ---- Opening and looking ---------------------------------------------------------- */
 
 static void make_link(stem_directory *dir)
@@ -245,9 +248,11 @@ static bool is_removed(const stem_directory *dir)
     return fstat(dir->fd, &status) == 0 && status.st_nlink == 0;
 }
 
-int stem_directory_lock(stem_directory *dir, bool make)
+int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock range = {.l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_len = claim == STEM_CLAIM_SHARING ? SHARED_BYTES : 0};
     struct stat status;
     int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME,
                                   O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0666);
@@ -260,7 +265,7 @@ int stem_directory_lock(stem_directory *dir, bool make)
     }
     /* The lock belongs to this open file: neither another open in this process nor a
      * close of one can take it or drop it, as they could with LevelDB's own. */
-    if (fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+    if (fcntl(fd, F_OFD_SETLK, &range) != 0) {
         int code = errno == EAGAIN || errno == EACCES
                        ? fail_locked(dir, fd)
                        : stem_directory_fail(dir, "lock", STEM_LOCK_NAME);
@@ -273,6 +278,31 @@ int stem_directory_lock(stem_directory *dir, bool make)
         return STEM_EGONE;
     }
     return STEM_OK;
+}
+
+enum stem_directory_claim stem_directory_claimed(const stem_directory *dir)
+{
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
+    enum stem_directory_claim claim = STEM_CLAIM_NONE;
+
+    if (fd < 0)
+        return claim;
+    if (fcntl(fd, F_OFD_GETLK, &held) == 0 && held.l_type != F_UNLCK)
+        claim = held.l_len == SHARED_BYTES ? STEM_CLAIM_SHARING : STEM_CLAIM_ALONE;
+    stem_descriptor_close(fd);
+    return claim;
+}
+
+int stem_directory_fail_locked(const stem_directory *dir)
+{
+    const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
+
+    if (fd < 0)
+        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+    const int code = fail_locked(dir, fd);
+    stem_descriptor_close(fd);
+    return code;
 }
 
 void stem_directory_sign(const stem_directory *dir)
@@ -290,7 +320,7 @@ int stem_directory_look(stem_directory *dir)
 {
     int found = stem_directory_inspect(dir);
 
-    if (found >= 0 || stem_directory_lock(dir, false) == STEM_ELOCKED)
+    if (found >= 0 || stem_directory_lock(dir, false, STEM_CLAIM_ALONE) == STEM_ELOCKED)
         return found < 0 ? STEM_ELOCKED : found;
     int again = is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
     stem_directory_unlock(dir);
@@ -364,6 +394,8 @@ int stem_directory_clear(const stem_directory *dir)
 
     if (code == STEM_OK)
         code = remove_files(dir);
+    if (code == STEM_OK)
+        code = remove_file(dir, STEM_SOCKET_NAME);
     if (code == STEM_OK)
         code = remove_file(dir, STEM_MARKER_NAME);
     return code == STEM_OK ? remove_file(dir, STEM_LOCK_NAME) : code;

@@ -41,10 +41,18 @@ void stem_directory_close(stem_directory *dir);
  * for a newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
 int stem_directory_inspect(const stem_directory *dir);
 
+/* For whom a process has the database: for itself, or for all that share it by location. The
+ * locks differ in how much of the file they cover, so that each tells which it is. */
+enum stem_directory_claim { STEM_CLAIM_NONE, STEM_CLAIM_ALONE, STEM_CLAIM_SHARING };
+
 /* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is
  * missing. STEM_ELOCKED when somebody has it; STEM_EGONE when the directory was removed
  * meanwhile. */
-int stem_directory_lock(stem_directory *dir, bool make);
+int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim);
+/* How somebody else has the lock at this moment. */
+enum stem_directory_claim stem_directory_claimed(const stem_directory *dir);
+/* STEM_ELOCKED, saying who has the lock. */
+int stem_directory_fail_locked(const stem_directory *dir);
 void stem_directory_unlock(stem_directory *dir);
 /* Writes this process's number into stem.lock, for others to be told. */
 void stem_directory_sign(const stem_directory *dir);

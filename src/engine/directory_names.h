@@ -11,6 +11,8 @@
 
 #define STEM_MARKER_NAME "STEM"
 #define STEM_LOCK_NAME "stem.lock"
+/* At which the owner of a shared database listens. */
+#define STEM_SOCKET_NAME "stem.sock"
 
 /* PASSING files are LevelDB's and hold no data: LOCK, the info log, temporary files. */
 enum stem_file_kind { FOREIGN, OURS, CURRENT, MANIFEST, LOG, TABLE, PASSING };

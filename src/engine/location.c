@@ -20,11 +20,10 @@
 #include "../error.h"
 #include "config.h"
 #include "descriptor.h"
-#include "directory.h"
-#include "leveldb.h"
+#include "directory_claim.h"
 #include "memory.h"
 #include "remote.h"
-#include "writeback.h"
+#include "store.h"
 #ifdef HAVE_HIREDIS
 #include "remote_location.h"
 #endif
@@ -46,8 +45,6 @@ static pthread_cond_t registry_changed = PTHREAD_COND_INITIALIZER;
 static entry *registry;
 
 unsigned stem_fork_generation;
-/* In a child LevelDB has no background thread, and no way to start another. */
-static bool is_leveldb_used, is_leveldb_inherited;
 
 /* ---- Forking ---------------------------------------------------------------------- */
 
@@ -69,7 +66,6 @@ static void after_fork_in_child(void)
 {
     stem_descriptors_in_child();
     registry = NULL;
-    is_leveldb_inherited |= is_leveldb_used;
     stem_fork_generation++;
     registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     registry_changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
@@ -113,85 +109,7 @@ static bool retain_if_used(stem_engine *engine)
     return false;
 }
 
-static int check_same(const char *name, uint64_t wanted, uint64_t open)
-{
-    if (wanted == 0 || wanted == open)
-        return STEM_OK;
-    return stem_fail(
-        STEM_EINVAL,
-        "option %s is %llu, but the database is open in this process with %llu", name,
-        (unsigned long long)wanted, (unsigned long long)open);
-}
-
-static int check_options_agree(const stem_options *wanted, const stem_options *open)
-{
-    const struct {
-        const char *name;
-        uint64_t wanted, open;
-    } settings[] = {
-        {"no_compression", wanted->no_compression, open->no_compression},
-        {"no_verify", wanted->no_verify, open->no_verify},
-        {"no_bloom", wanted->no_bloom, open->no_bloom},
-        {"bloom_bits", (uint64_t)wanted->bloom_bits, (uint64_t)open->bloom_bits},
-        {"max_open_files", (uint64_t)wanted->max_open_files,
-         (uint64_t)open->max_open_files},
-        {"cache_bytes", wanted->cache_bytes, open->cache_bytes},
-        {"write_buffer_bytes", wanted->write_buffer_bytes, open->write_buffer_bytes},
-        {"block_bytes", wanted->block_bytes, open->block_bytes},
-        {"writeback_bytes", wanted->writeback_bytes, open->writeback_bytes},
-        {"writeback_ms", wanted->writeback_ms, open->writeback_ms},
-    };
-    int code = STEM_OK;
-
-    for (size_t i = 0; i < sizeof settings / sizeof *settings && code == STEM_OK; i++)
-        code = check_same(settings[i].name, settings[i].wanted, settings[i].open);
-    return code;
-}
-
 /* ---- A LevelDB in a directory ----------------------------------------------------- */
-
-static bool may_create(const stem_options *options)
-{
-    return !options->must_exist && !options->read_only;
-}
-
-/* Looks, locks and marks: what has to be right before LevelDB is called. `*is_new` tells
- * that there is no database yet, and the lock is held. */
-static int claim_directory(stem_directory *dir, const stem_options *options, bool *is_new)
-{
-    int found = stem_directory_look(dir);
-
-    *is_new = false;
-    if (found < 0)
-        return found;
-    if (found == STEM_NOTFOUND && !may_create(options))
-        return STEM_NOTFOUND;
-    if (found == STEM_OK && options->must_be_new)
-        return STEM_EXISTS;
-
-    int code = stem_directory_lock(dir, true);
-    if (code != STEM_OK)
-        return code;
-    /* Somebody else may have made, or removed, a database before the lock was ours. */
-    found = stem_directory_inspect(dir);
-    if (found < 0)
-        return found;
-    if (found == STEM_OK && options->must_be_new)
-        return STEM_EXISTS;
-    stem_directory_sign(dir);
-    *is_new = found == STEM_NOTFOUND;
-    return *is_new ? stem_directory_mark(dir) : STEM_OK;
-}
-
-/* Undoes what claiming and LevelDB left in a directory that had no database. */
-static void unclaim_directory(stem_directory *dir, bool made, bool is_new)
-{
-    if (is_new)
-        stem_directory_clear(dir);
-    if (made)
-        rmdir(dir->path);
-    stem_directory_close(dir);
-}
 
 /* Joins the engine that this process has on the directory, or says STEM_NOTFOUND;
  * STEM_EGONE while it is being opened or closed. */
@@ -205,7 +123,8 @@ static int join(const stem_directory *dir, const stem_options *options,
     if (!known->engine || known->is_closing)
         return STEM_EGONE;
     int code = options->must_be_new ? STEM_EXISTS
-                                    : check_options_agree(options, &known->options);
+                                    : stem_store_check_same(options, &known->options,
+                                                            "open in this process");
     if (code != STEM_OK)
         return atomic_load(&known->engine->users) > 0 ? code : STEM_EGONE;
     if (!known->is_orphaned && !retain_if_used(known->engine))
@@ -213,24 +132,6 @@ static int join(const stem_directory *dir, const stem_options *options,
     known->is_orphaned = false;
     *engine = known->engine;
     return STEM_OK;
-}
-
-/* LevelDB in the directory of an entry, with write-back in front where that is asked for. */
-static int open_engine(const entry *added, stem_engine **opened)
-{
-    stem_engine *engine;
-
-    int code = stem_leveldb_open(&added->dir, &added->options, &engine);
-    if (code != STEM_OK)
-        return code;
-    engine->fork_generation = stem_fork_generation;
-    *opened = engine;
-    if (added->options.writeback_bytes == 0)
-        return STEM_OK;
-    code = stem_writeback_open(engine, &added->options, opened);
-    if (code != STEM_OK)
-        engine->ops->close(engine);
-    return code;
 }
 
 /* Enters a claimed directory in the registry and opens LevelDB there, outside the
@@ -245,14 +146,12 @@ static int open_claimed(stem_directory *dir, const stem_options *options, bool i
     *added = (entry){.next = registry,
                      .dir = *dir,
                      .is_private = is_private,
-                     .options = stem_leveldb_effective_options(options)};
-    stem_writeback_complete_options(&added->options);
+                     .options = stem_store_complete_options(options)};
     registry = added;
-    is_leveldb_used = true;
 
     pthread_mutex_unlock(&registry_lock);
     stem_engine *opened = NULL;
-    int code = open_engine(added, &opened);
+    int code = stem_store_open(&added->dir, &added->options, &opened);
     pthread_mutex_lock(&registry_lock);
     if (code != STEM_OK) {
         forget(added);
@@ -272,7 +171,7 @@ static int try_acquire_directory(const char *path, const stem_options *options,
     stem_directory dir;
     bool made, is_new = false;
 
-    int code = stem_directory_open(path, may_create(options), &dir, &made);
+    int code = stem_directory_open(path, stem_may_create(options), &dir, &made);
     if (code != STEM_OK)
         return code;
     code = join(&dir, options, engine);
@@ -282,11 +181,11 @@ static int try_acquire_directory(const char *path, const stem_options *options,
             pthread_cond_wait(&registry_changed, &registry_lock);
         return code;
     }
-    code = claim_directory(&dir, options, &is_new);
+    code = stem_directory_claim(&dir, options, STEM_CLAIM_ALONE, &is_new);
     if (code == STEM_OK)
         code = open_claimed(&dir, options, false, engine);
     if (code != STEM_OK)
-        unclaim_directory(&dir, made, is_new);
+        stem_directory_unclaim(&dir, made, is_new);
     return code;
 }
 
@@ -307,7 +206,7 @@ static int acquire_memory(const stem_options *options, stem_engine **engine)
 {
     stem_directory dir;
 
-    if (!may_create(options))
+    if (!stem_may_create(options))
         return STEM_NOTFOUND; /* a new one is never there before */
     int code = stem_memory_directory(&dir);
     if (code != STEM_OK)
@@ -435,18 +334,13 @@ int stem_engine_acquire(const char *location, const stem_options *options,
         return stem_errcode();
     int code = check_no_client_options(options);
     if (code == STEM_OK)
-        code = stem_leveldb_check_options(options);
-    if (code == STEM_OK)
-        code = stem_writeback_check_options(options);
+        code = stem_store_check_options(options);
     if (code != STEM_OK)
         return code;
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&registry_lock);
-    if (is_leveldb_inherited)
-        code = stem_fail(STEM_EFORK,
-                         "this process was forked from one that had used LevelDB, which "
-                         "cannot work in both: exec a program that opens the database");
-    else
+    code = stem_store_check_process();
+    if (code == STEM_OK)
         code = is_memory(location) ? acquire_memory(options, engine)
                                    : acquire_directory(path, options, engine);
     pthread_mutex_unlock(&registry_lock);
@@ -528,7 +422,7 @@ static int destroy_directory(stem_directory *dir)
     int code = stem_directory_look(dir);
     if (code == STEM_OK || code == STEM_ECORRUPT ||
         (code == STEM_NOTFOUND && stem_directory_has_ours(dir)))
-        code = stem_directory_lock(dir, true);
+        code = stem_directory_lock(dir, true, STEM_CLAIM_ALONE);
     return code == STEM_OK ? stem_directory_remove(dir) : code;
 }
 

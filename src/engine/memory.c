@@ -104,7 +104,7 @@ static void remove_abandoned(const char *path, int home)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (stem_directory_open(name, false, &dir, &made) != STEM_OK)
             continue;
-        if (stem_directory_lock(&dir, true) == STEM_OK)
+        if (stem_directory_lock(&dir, true, STEM_CLAIM_ALONE) == STEM_OK)
             stem_directory_remove(&dir);
         stem_directory_close(&dir);
     }
@@ -128,7 +128,7 @@ static int make_directory(const char *home_path, stem_directory *dir)
                    ? stem_fail(STEM_EIO, "%s was removed", path)
                    : code;
     }
-    code = stem_directory_lock(dir, true);
+    code = stem_directory_lock(dir, true, STEM_CLAIM_ALONE);
     if (code == STEM_OK) {
         stem_directory_sign(dir);
         code = stem_directory_mark(dir);

@@ -82,7 +82,7 @@ enum stem_code {
     STEM_ENOMEM = -4,    /* no memory */
     STEM_EIO = -5,       /* the operating system or the engine failed to read or write */
     STEM_ECORRUPT = -6,  /* stored bytes are damaged */
-    STEM_ELOCKED = -7,   /* another process, or copy of Stem, has the database open */
+    STEM_ELOCKED = -7,   /* another process, or copy of Stem, has it open for itself */
     STEM_EREADONLY = -8, /* a write through a handle that only reads */
     STEM_EFORMAT = -9,   /* not a Stem database, or one of a newer format */
     STEM_ENOTSUP = -10,  /* this build, engine or system cannot do it */
@@ -330,6 +330,7 @@ typedef struct stem_options {
     /* Of this open. */
     bool must_exist; /* STEM_NOTFOUND when there is no database, and nothing is created */
     bool must_be_new; /* STEM_EXISTS when there is one */
+    bool shared; /* other processes may have the directory open too; see "Sharing" below */
 
     /* Of the whole database. docs/options.md has the measurements behind the defaults. */
     bool no_compression;       /* store blocks as they are; default Snappy */
@@ -350,7 +351,7 @@ typedef struct stem_options {
     const char *password;      /* of the user in the location; used by stem_open alone */
     const char *password_file; /* or its first line; or else STEM_PASSWORD's value */
     const char *ca_file; /* for stems://: who is trusted (PEM); default the system's */
-    size_t timeout_ms;   /* for one answer, 1 to 3,600,000; default 30,000 */
+    size_t timeout_ms;   /* for one answer, 1 to 3,600,000; default 30,000; for `shared`, too */
 
     uint64_t reserved[6]; /* zero, else STEM_EINVAL */
 } stem_options;
@@ -373,7 +374,7 @@ typedef struct stem_options {
  * gives another handle on the same engine.
  *
  * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has
- * it open (nothing is touched); STEM_EFORMAT when the directory holds anything but a
+ * it open and not both share it (nothing is touched); STEM_EFORMAT when the directory holds anything but a
  * Stem database of this format (nothing is touched); STEM_ECORRUPT for a database
  * whose CURRENT is gone or that LevelDB finds damaged; STEM_EIO for missing parents,
  * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
@@ -718,6 +719,27 @@ STEM_API int stem_compact(stem_db *db);
  * promised. */
 STEM_API int stem_sync(stem_db *db);
 
+/* ---- Sharing ---------------------------------------------------------------------- */
+
+/* With stem_options.shared any number of processes of one user have the same directory open,
+ * without a server to be started: one of them has the files, and the others go by way of it,
+ * over a socket in the directory. When it closes the database or dies another takes its place
+ * within a moment, and the calls of all go on; a commit is applied once, whatever happened.
+ * Every commit that is answered survives the death of every process.
+ *
+ * An open snapshot, and an iterator past what it has fetched, answer STEM_EGONE when that
+ * happens; a range with `resume` goes on instead, and so do count, clear, copy, move, pop and
+ * children. Nobody answering within timeout_ms is STEM_EIO, or for a commit that may have been
+ * applied STEM_EUNKNOWN.
+ *
+ * In a child made by fork() handles go on, as those of another process; what iterates, and
+ * snapshots, answer STEM_EGONE. A child never has the files itself: when nobody else is left it
+ * starts the installed `stem serve`, or answers STEM_EFORK.
+ *
+ * Whoever may open the directory may do everything: this confines nobody. With write-back its
+ * memory is for values that are read again; commits are not gathered. docs/sharing.md has the
+ * rest. */
+
 /* ---- Write-back ------------------------------------------------------------------- */
 
 /* With stem_options.writeback_bytes a commit goes into memory and is answered; a thread
@@ -769,7 +791,11 @@ typedef struct stem_statistics {
     uint64_t waits;        /* commits that were slowed down */
     uint64_t longest_wait_ns; /* of those */
 
-    uint64_t reserved[8];
+    /* Of `shared`. */
+    uint64_t is_owner; /* 1 where this process has the files open, and serves the others */
+    uint64_t clients;  /* then: connections of the others */
+
+    uint64_t reserved[6];
 } stem_statistics;
 STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
 

@@ -156,6 +156,8 @@ static int refuse(const stem_batch *batch, const stem_db *db)
                             stem_fail(STEM_EINVAL, "the handle is of another database "
                                                    "than the batch"),
                             "batch", NULL);
+    if (!db->is_read_only)
+        return STEM_OK; /* a child's now */
     return stem_db_fail(db, stem_fail(STEM_EREADONLY, "the handle only reads"), "batch",
                         NULL);
 }

@@ -24,6 +24,18 @@ void stem_db_refuse(const stem_db *db, const char *operation)
                          operation);
 }
 
+int stem_db_check_inherited(const stem_db *db, const char *operation)
+{
+    stem_engine *engine = db->engine;
+
+    if (engine->ops->adopt) {
+        const int code = engine->ops->adopt(engine);
+        return code == STEM_OK ? code : stem_db_fail(db, code, operation, NULL);
+    }
+    stem_db_refuse(db, operation);
+    return STEM_EFORK;
+}
+
 int stem_db_fail_below(const stem_db *db, int code, const char *operation,
                        const char *below, size_t len)
 {
@@ -123,7 +135,7 @@ static int open_location(stem_db **db, const char *location, const stem_options 
     stem_db *made = stem_db_over(NULL, options);
     if (!made)
         return STEM_ENOMEM;
-    code = stem_engine_acquire(location, options, &made->engine);
+    code = stem_engine_acquire(location, options, stem_serve_host, &made->engine);
     if (code != STEM_OK) {
         free(made);
         return code;

@@ -25,13 +25,18 @@ struct stem_db {
 /* The failure of using NULL, STEM_EINVAL, or an inherited handle, STEM_EFORK. */
 void stem_db_refuse(const stem_db *db, const char *operation);
 
+/* The same for a handle that a child has inherited: one of a shared database goes on there. */
+int stem_db_check_inherited(const stem_db *db, const char *operation);
+
 /* Checks that a handle can be used here. */
 static inline int stem_db_check(const stem_db *db, const char *operation)
 {
     if (db && !stem_engine_is_inherited(db->engine))
         return STEM_OK;
+    if (db)
+        return stem_db_check_inherited(db, operation);
     stem_db_refuse(db, operation);
-    return db ? STEM_EFORK : STEM_EINVAL;
+    return STEM_EINVAL;
 }
 
 /* Whether a commit that answered so has been applied, durably or not. */
@@ -60,6 +65,9 @@ void stem_frozen_release(stem_frozen *frozen, stem_engine *engine);
 /* Closes a handle that belongs to something that is gone whatever the answer is: an engine that
  * cannot close goes to the next who opens it. NULL is nothing. */
 void stem_db_release(stem_db *db);
+
+/* What lets processes share a directory (serve.c); NULL in a build without libevent. */
+extern const stem_engine_host *const stem_serve_host;
 
 /* The root handle over an engine, one user of which it takes over; NULL after a failure. */
 stem_db *stem_db_over(stem_engine *engine, const stem_options *options);

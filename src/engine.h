@@ -70,6 +70,8 @@ typedef struct stem_commit {
     const stem_expectation *expectations;
     size_t n_expectations;
     bool sync; /* answer once it survives the machine's death */
+    /* Answer once it survives the process's death, also by an engine that has `flush`. */
+    bool through;
 } stem_commit;
 
 /* The byte range [start, end); an empty `end` is no upper bound. */
@@ -127,6 +129,10 @@ typedef struct stem_engine_ops {
                     stem_size_info *size);
     int (*stats)(stem_engine *engine, stem_statistics *stats);
 
+    /* Lets a forked child go on with what it inherited: what is open answers STEM_EGONE, and
+     * nothing of the parent's is touched. NULL where a child cannot. */
+    int (*adopt)(stem_engine *engine);
+
     /* Closes and frees it; nothing is open on it any more. On failure it stays open. */
     int (*close)(stem_engine *engine);
 } stem_engine_ops;
@@ -136,10 +142,22 @@ struct stem_engine {
     const stem_engine_ops *ops;
     size_t max_key_bytes;
     size_t max_value_bytes;
-    size_t max_commit_bytes;  /* keys and values of one commit together */
-    unsigned fork_generation; /* of the process that opened it */
-    atomic_size_t users;      /* kept by location.c: handles, iterators, snapshots */
+    size_t max_commit_bytes;     /* keys and values of one commit together */
+    atomic_uint fork_generation; /* of the process that opened or adopted it */
+    atomic_size_t users;         /* kept by location.c: handles, iterators, snapshots */
 };
+
+/* What the layer above gives a process that shares a database by its location: a server. */
+typedef struct stem_engine_host {
+    /* Serves the engine at a Unix socket, whose path may go through /proc/self/fd, to processes
+     * of this user alone. `settings` are what it tells them to be in effect; copied. */
+    int (*open)(stem_engine *engine, const char *socket, const stem_options *settings,
+                void **server);
+    /* Lets those who walk finish, for a while, answers what has arrived, removes the socket. */
+    void (*close)(void *server);
+    /* Connections to it. */
+    size_t (*clients)(void *server);
+} stem_engine_host;
 
 /* What every iterator begins with. */
 struct stem_engine_iter {
@@ -148,9 +166,10 @@ struct stem_engine_iter {
 
 /* ---- engine/location.c: which engine serves a location, and who shares it --------- */
 
-/* The engine for a location, opened or joined, with one user more. */
+/* The engine for a location, opened or joined, with one user more. `host` is for one that is
+ * shared; NULL in a build that has no server. */
 int stem_engine_acquire(const char *location, const stem_options *options,
-                        stem_engine **engine);
+                        const stem_engine_host *host, stem_engine **engine);
 /* One user more, on an engine that has one. */
 static inline void stem_engine_retain(stem_engine *engine)
 {

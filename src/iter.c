@@ -387,8 +387,12 @@ bool stem_iter_next(stem_iter *iter)
 {
     if (!iter || iter->code != STEM_OK)
         return false;
-    if (stem_engine_is_inherited(iter->place->engine))
-        return stop(iter, stem_db_check(iter->place, iter->operation));
+    if (stem_engine_is_inherited(iter->place->engine)) {
+        const int code = stem_db_check(iter->place, iter->operation);
+
+        if (code != STEM_OK)
+            return stop(iter, code);
+    }
     if (iter->left == 0)
         return stop(iter, STEM_NOTFOUND);
     int code = iter->names_only ? next_name(iter) : next_entry(iter);

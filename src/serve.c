@@ -10,6 +10,9 @@
 
 #ifdef HAVE_LIBEVENT
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "net/server.h"
 
 static int check(stem_server **server, const stem_db *db)
@@ -40,7 +43,7 @@ int stem_server_open(stem_server **server, stem_db *db,
     const stem_slice scope = {held->prefix, held->prefix_len};
     stem_server *opened;
     code = stem_net_server_open(held->engine, scope, held->is_read_only,
-                                options ? options : &defaults, &opened);
+                                options ? options : &defaults, NULL, &opened);
     if (code != STEM_OK) {
         stem_db_release(held);
         return stem_fail_at(code, "serve", NULL);
@@ -85,7 +88,55 @@ int stem_server_close(stem_server *server)
     return code;
 }
 
+/* ---- Sharing a directory ---------------------------------------------------------- */
+
+/* For processes that are trusted: no limits but those of the machine. */
+static int host_open(stem_engine *engine, const char *socket,
+                     const stem_options *settings, void **opened)
+{
+    enum { DAY = 86400 };
+    const size_t gib = (size_t)1 << 30;
+    const stem_sharing sharing = {settings};
+    stem_server_options options = {.max_clients = 1000000,
+                                   .max_request_bytes = 4 * gib,
+                                   .max_input_bytes = 64 * gib,
+                                   .max_output_bytes = 64 * gib,
+                                   .idle_seconds = (size_t)365 * DAY,
+                                   .max_sessions = 16384,
+                                   .max_snapshots = 10000};
+    char *address;
+    stem_server *server;
+
+    if (asprintf(&address, "unix:%s", socket) < 0)
+        return stem_fail(STEM_ENOMEM, "no memory for a server");
+    options.listen = (const char *const[]){address, NULL};
+    const int code = stem_net_server_open(engine, (stem_slice){"", 0}, false, &options,
+                                          &sharing, &server);
+    free(address);
+    if (code == STEM_OK)
+        *opened = server;
+    return code;
+}
+
+static void host_close(void *server)
+{
+    stem_net_server_linger(server);
+    stem_net_server_close(server);
+}
+
+static size_t host_clients(void *server)
+{
+    return stem_net_server_clients(server);
+}
+
+static const stem_engine_host host = {
+    .open = host_open, .close = host_close, .clients = host_clients};
+
+const stem_engine_host *const stem_serve_host = &host;
+
 #else
+
+const stem_engine_host *const stem_serve_host = NULL;
 
 static int refuse(void)
 {

@@ -17,7 +17,7 @@ static stem_buffer last_reply;
 
 void open_commands(void)
 {
-    assert_ok(stem_engine_acquire("mem:", &(stem_options){0}, &engine));
+    assert_ok(stem_engine_acquire("mem:", &(stem_options){0}, NULL, &engine));
     execution = stem_execution_new(engine);
     ck_assert_ptr_nonnull(execution);
     request_scope = (stem_slice){NULL, 0};

@@ -88,7 +88,7 @@ stem_engine *open_engine(int location)
         where = path_in(temp_dir(), "db");
     else if (strcmp(where, SERVED) == 0)
         where = start_serving();
-    assert_ok(stem_engine_acquire(where, &locations[location].options, &engine));
+    assert_ok(stem_engine_acquire(where, &locations[location].options, NULL, &engine));
     remove_all(engine);
     return engine;
 }

@@ -21,7 +21,7 @@ void open_caller(void)
 {
     const stem_options options = {0};
 
-    assert_ok(stem_engine_acquire("mem:", &options, &engine));
+    assert_ok(stem_engine_acquire("mem:", &options, NULL, &engine));
     peer = (stem_caller){.engine = engine,
                          .cursors = stem_cursors_new(0),
                          .snapshots = stem_snapshots_new(engine, NULL),

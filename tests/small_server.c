@@ -395,7 +395,7 @@ const char *start_small_server(size_t slots)
     static char location[512];
     const char *path = path_in(temp_dir(), "s");
 
-    assert_ok(stem_engine_acquire("mem:", &defaults, &server.engine));
+    assert_ok(stem_engine_acquire("mem:", &defaults, NULL, &server.engine));
     server.slots = slots;
     server.listener = listen_at(path);
     pthread_create(&server.acceptor, NULL, accept_all, NULL);

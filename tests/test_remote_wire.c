@@ -30,7 +30,7 @@ static stem_engine *open_at(const char *location, size_t timeout_ms)
     const stem_options options = {.timeout_ms = timeout_ms};
     stem_engine *engine;
 
-    assert_ok(stem_engine_acquire(location, &options, &engine));
+    assert_ok(stem_engine_acquire(location, &options, NULL, &engine));
     return engine;
 }
 
@@ -460,7 +460,7 @@ START_TEST(a_wrong_answer_to_attaching_refuses_the_open)
     const stem_options options = {.timeout_ms = 0};
     stem_engine *engine;
 
-    assert_code(stem_engine_acquire(location, &options, &engine), answers[_i].code);
+    assert_code(stem_engine_acquire(location, &options, NULL, &engine), answers[_i].code);
     assert_text("unix:");
     finish_script();
 }
@@ -472,7 +472,7 @@ START_TEST(must_be_new_is_answered_once_the_server_has)
     const stem_options options = {.must_be_new = true};
     stem_engine *engine;
 
-    assert_code(stem_engine_acquire(location, &options, &engine), STEM_EXISTS);
+    assert_code(stem_engine_acquire(location, &options, NULL, &engine), STEM_EXISTS);
     finish_script();
 }
 END_TEST

@@ -25,7 +25,7 @@ static void set_up(void)
 {
     const stem_options options = {0};
 
-    assert_ok(stem_engine_acquire("mem:", &options, &engine));
+    assert_ok(stem_engine_acquire("mem:", &options, NULL, &engine));
     open_sessions(4, 2);
 }
 

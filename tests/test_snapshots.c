@@ -21,7 +21,7 @@ static void set_up(void)
     const stem_snapshots_options options = {.limit = 3, .idle_seconds = 10};
     const stem_options plain = {0};
 
-    assert_ok(stem_engine_acquire("mem:", &plain, &engine));
+    assert_ok(stem_engine_acquire("mem:", &plain, NULL, &engine));
     snapshots = stem_snapshots_new(engine, &options);
     cursors = stem_cursors_new(3);
     ck_assert_ptr_nonnull(snapshots);

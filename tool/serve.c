@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -20,7 +22,11 @@ enum {
     MEMORY,
     MAX_CLIENTS,
     IDLE,
-    MAX_REQUEST
+    MAX_REQUEST,
+    SHARED,
+    WHILE_USED,
+    DETACH,
+    SET
 };
 
 static const struct option options[] = {
@@ -35,6 +41,10 @@ static const struct option options[] = {
     {"max-clients", required_argument, NULL, MAX_CLIENTS},
     {"idle", required_argument, NULL, IDLE},
     {"max-request", required_argument, NULL, MAX_REQUEST},
+    {"shared", no_argument, NULL, SHARED},
+    {"while-used", no_argument, NULL, WHILE_USED},
+    {"detach", no_argument, NULL, DETACH},
+    {"set", required_argument, NULL, SET},
     {NULL, 0, NULL, 0},
 };
 
@@ -46,7 +56,48 @@ typedef struct wanted {
     size_t n_listen;
     stem_server_options server;
     stem_options database;
+    bool while_used, is_detached;
 } wanted;
+
+/* ---- Options ---------------------------------------------------------------------- */
+
+/* NAME=VALUE: an option of the whole database, by its name in stem_options. */
+static void read_setting(const char *text, stem_options *to)
+{
+    const struct {
+        const char *name;
+        bool *as_bool;
+        int *as_int;
+        size_t *as_size;
+    } settings[] = {
+        {"no_compression", &to->no_compression, NULL, NULL},
+        {"no_verify", &to->no_verify, NULL, NULL},
+        {"no_bloom", &to->no_bloom, NULL, NULL},
+        {"bloom_bits", NULL, &to->bloom_bits, NULL},
+        {"max_open_files", NULL, &to->max_open_files, NULL},
+        {"cache_bytes", NULL, NULL, &to->cache_bytes},
+        {"write_buffer_bytes", NULL, NULL, &to->write_buffer_bytes},
+        {"block_bytes", NULL, NULL, &to->block_bytes},
+        {"writeback_bytes", NULL, NULL, &to->writeback_bytes},
+        {"writeback_ms", NULL, NULL, &to->writeback_ms},
+    };
+    const size_t len = strcspn(text, "=");
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings && text[len]; i++) {
+        if (strlen(settings[i].name) != len || memcmp(settings[i].name, text, len) != 0)
+            continue;
+        const size_t value =
+            parse_count(&serve_command, settings[i].name, text + len + 1);
+        if (settings[i].as_bool)
+            *settings[i].as_bool = value != 0;
+        else if (settings[i].as_int)
+            *settings[i].as_int = (int)value;
+        else
+            *settings[i].as_size = value;
+        return;
+    }
+    usage_error(&serve_command, "--set %s: there is no such option", text);
+}
 
 static void read_arguments(int argc, char **argv, wanted *what)
 {
@@ -94,15 +145,32 @@ static void read_arguments(int argc, char **argv, wanted *what)
             what->server.max_request_bytes =
                 parse_count(&serve_command, "--max-request", optarg);
             break;
+        case SHARED:
+            what->database.shared = true;
+            break;
+        case WHILE_USED:
+            what->while_used = true;
+            break;
+        case DETACH:
+            what->is_detached = true;
+            break;
+        case SET:
+            read_setting(optarg, &what->database);
+            break;
         default:
             break;
         }
     }
-    if (what->n_listen == 0)
+    if (what->n_listen == 0 && !what->database.shared)
         usage_error(&serve_command, "give at least one --listen");
+    if (what->while_used && (what->n_listen > 0 || !what->database.shared))
+        usage_error(&serve_command,
+                    "--while-used goes with --shared, and without --listen");
     what->server.listen = what->listen;
     what->location = args.operands[0];
 }
+
+/* ---- Serving ---------------------------------------------------------------------- */
 
 /* Each connection takes a descriptor, beside those of the tables. */
 static void raise_limits(void)
@@ -144,6 +212,59 @@ static int serve(stem_db *db, const wanted *what, const sigset_t *signals)
     return code == STEM_OK ? status : complain_code(code);
 }
 
+/* ---- Sharing ---------------------------------------------------------------------- */
+
+/* Has the database for those who share it, as long as there are any. */
+static int serve_while_used(stem_db *db, const sigset_t *signals)
+{
+    enum { TICKS_UNUSED = 10 };
+    const struct timespec tick = {.tv_nsec = 100000000};
+    stem_statistics stats = {0};
+
+    for (int unused = 0; unused < TICKS_UNUSED; unused++) {
+        const int signal = sigtimedwait(signals, NULL, &tick);
+
+        if (signal == SIGTERM || signal == SIGINT)
+            return DONE;
+        const int code = stem_stats(db, &stats);
+        if (code != STEM_OK)
+            return complain_code(code);
+        if (!stats.is_owner) /* another is, and needs nobody */
+            return DONE;
+        if (stats.clients > 0)
+            unused = 0;
+    }
+    return DONE;
+}
+
+/* Is one of those who share it, and keeps it open for the others. */
+static int share(stem_db *db, const wanted *what, const sigset_t *signals)
+{
+    int signal;
+
+    if (what->while_used)
+        return serve_while_used(db, signals);
+    printf("sharing %s\n", what->location);
+    fflush(stdout);
+    while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
+        continue;
+    return DONE;
+}
+
+/* Goes on as nobody's child. */
+static void detach(void)
+{
+    const pid_t child = fork();
+
+    if (child < 0) {
+        complain("cannot fork: %s", strerror(errno));
+        exit(FAILED);
+    }
+    if (child > 0)
+        _exit(DONE);
+    setsid();
+}
+
 static int run(const command *which, int argc, char **argv)
 {
     wanted what = {0};
@@ -152,6 +273,8 @@ static int run(const command *which, int argc, char **argv)
 
     (void)which;
     read_arguments(argc, argv, &what);
+    if (what.is_detached)
+        detach();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -165,7 +288,8 @@ static int run(const command *which, int argc, char **argv)
     }
     if (code != STEM_OK)
         return complain_code(code);
-    int status = serve(db, &what, &signals);
+    int status =
+        what.n_listen > 0 ? serve(db, &what, &signals) : share(db, &what, &signals);
     code = stem_close(db);
     return code == STEM_OK ? status : complain_code(code);
 }
@@ -191,7 +315,14 @@ const command serve_command = {
         "      --memory MIB      memory for values that are read again, from 1\n"
         "      --max-clients N   connections at a time (10000)\n"
         "      --max-request N   bytes of one request (67108864)\n"
-        "      --idle SECONDS    after which a silent connection is closed (3600)\n",
+        "      --idle SECONDS    after which a silent connection is closed (3600)\n"
+        "      --shared          share the directory with programs that open it so; "
+        "then\n"
+        "                        --listen may be left out\n"
+        "      --while-used      with --shared: end when no other process uses it\n"
+        "      --detach          go on in the background\n"
+        "      --set NAME=VALUE  an option of the whole database, as stem_options has "
+        "it\n",
     .min_operands = 1,
     .max_operands = 1,
     .letters = "l:u:",

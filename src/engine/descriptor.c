@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,6 +68,14 @@ int stem_descriptor_accept(int listening, int flags)
 {
     pthread_mutex_lock(&list_lock);
     const int fd = enter(accept4(listening, NULL, NULL, flags | SOCK_CLOEXEC));
+    pthread_mutex_unlock(&list_lock);
+    return fd;
+}
+
+int stem_descriptor_event(void)
+{
+    pthread_mutex_lock(&list_lock);
+    const int fd = enter(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     pthread_mutex_unlock(&list_lock);
     return fd;
 }

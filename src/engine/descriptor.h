@@ -15,6 +15,8 @@ void stem_descriptor_close(int fd);
 /* As socket() and accept4(), but for the list. */
 int stem_descriptor_socket(int domain, int type);
 int stem_descriptor_accept(int listening, int flags);
+/* As eventfd(), nonblocking. */
+int stem_descriptor_event(void);
 /* Strikes it off the list, for who has it closed by somebody else the next moment. */
 void stem_descriptor_disown(int fd);
 

@@ -397,6 +397,8 @@ int stem_directory_clear(const stem_directory *dir)
     if (code == STEM_OK)
         code = remove_file(dir, STEM_SOCKET_NAME);
     if (code == STEM_OK)
+        code = remove_file(dir, STEM_SOCKET_NAME ".new");
+    if (code == STEM_OK)
         code = remove_file(dir, STEM_MARKER_NAME);
     return code == STEM_OK ? remove_file(dir, STEM_LOCK_NAME) : code;
 }

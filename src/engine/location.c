@@ -26,6 +26,7 @@
 #include "store.h"
 #ifdef HAVE_HIREDIS
 #include "remote_location.h"
+#include "shared.h"
 #endif
 
 typedef struct entry {
@@ -33,9 +34,10 @@ typedef struct entry {
     stem_directory dir;  /* lent to the engine */
     stem_engine *engine; /* NULL until it is open */
     bool is_closing;
-    bool is_orphaned;     /* its one user is nobody: the next takes its place */
-    bool is_private;      /* the directory goes with the engine */
-    stem_options options; /* those of the first open, in effect */
+    bool is_orphaned;             /* its one user is nobody: the next takes its place */
+    bool is_private;              /* the directory goes with the engine */
+    stem_options options;         /* those of the first open, in effect */
+    const stem_engine_host *host; /* for one that is shared */
 } entry;
 
 /* One registry serves the process, as one process-wide lock table serves the kernel: two
@@ -65,6 +67,9 @@ static void after_fork_in_parent(void)
 static void after_fork_in_child(void)
 {
     stem_descriptors_in_child();
+#ifdef HAVE_HIREDIS
+    stem_shared_after_fork();
+#endif
     registry = NULL;
     stem_fork_generation++;
     registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
@@ -109,6 +114,16 @@ static bool retain_if_used(stem_engine *engine)
     return false;
 }
 
+/* Whether a later open agrees with the first, whose options are in effect. */
+static int check_joins(const stem_options *wanted, const stem_options *open)
+{
+    if (wanted->shared && !open->shared)
+        return stem_fail(STEM_EINVAL,
+                         "option shared is 1, but the database is open in this "
+                         "process with 0");
+    return stem_store_check_same(wanted, open, "open in this process");
+}
+
 /* ---- A LevelDB in a directory ----------------------------------------------------- */
 
 /* Joins the engine that this process has on the directory, or says STEM_NOTFOUND;
@@ -122,9 +137,7 @@ static int join(const stem_directory *dir, const stem_options *options,
         return STEM_NOTFOUND;
     if (!known->engine || known->is_closing)
         return STEM_EGONE;
-    int code = options->must_be_new ? STEM_EXISTS
-                                    : stem_store_check_same(options, &known->options,
-                                                            "open in this process");
+    int code = options->must_be_new ? STEM_EXISTS : check_joins(options, &known->options);
     if (code != STEM_OK)
         return atomic_load(&known->engine->users) > 0 ? code : STEM_EGONE;
     if (!known->is_orphaned && !retain_if_used(known->engine))
@@ -134,26 +147,35 @@ static int join(const stem_directory *dir, const stem_options *options,
     return STEM_OK;
 }
 
-/* Enters a claimed directory in the registry and opens LevelDB there, outside the
- * lock. */
-static int open_claimed(stem_directory *dir, const stem_options *options, bool is_private,
+/* The store of an entry whose directory is claimed. */
+static int open_store(entry *added, bool *is_new, stem_engine **opened)
+{
+    (void)is_new; /* who has claimed it knows */
+    added->options = stem_store_complete_options(&added->options);
+    return stem_store_open(&added->dir, &added->options, opened);
+}
+
+/* Enters a directory in the registry and opens what it has, outside the lock. Without
+ * STEM_OK the directory stays the caller's. */
+static int open_entered(const entry *wanted, stem_directory *dir,
+                        int (*open)(entry *, bool *, stem_engine **), bool *is_new,
                         stem_engine **engine)
 {
-    entry *added = calloc(1, sizeof *added);
+    entry *added = malloc(sizeof *added);
 
     if (!added)
         return stem_fail(STEM_ENOMEM, "no memory for a database");
-    *added = (entry){.next = registry,
-                     .dir = *dir,
-                     .is_private = is_private,
-                     .options = stem_store_complete_options(options)};
+    *added = *wanted;
+    added->next = registry;
+    added->dir = *dir;
     registry = added;
 
     pthread_mutex_unlock(&registry_lock);
     stem_engine *opened = NULL;
-    int code = stem_store_open(&added->dir, &added->options, &opened);
+    int code = open(added, is_new, &opened);
     pthread_mutex_lock(&registry_lock);
     if (code != STEM_OK) {
+        *dir = added->dir;
         forget(added);
         return code;
     }
@@ -164,9 +186,54 @@ static int open_claimed(stem_directory *dir, const stem_options *options, bool i
     return STEM_OK;
 }
 
+#ifdef HAVE_HIREDIS
+static int open_with_others(entry *added, bool *is_new, stem_engine **opened)
+{
+    stem_shared_place place = {&added->dir, added->host, added->options};
+
+    const int code = stem_shared_open(&place, is_new, opened);
+    added->options = place.options;
+    return code;
+}
+
+/* The same, shared with other processes. */
+static int open_shared(stem_directory *dir, const stem_options *options,
+                       const stem_engine_host *host, bool *is_new, stem_engine **engine)
+{
+    const entry wanted = {.options = *options, .host = host};
+
+    return open_entered(&wanted, dir, open_with_others, is_new, engine);
+}
+#else
+static int open_shared(stem_directory *dir, const stem_options *options,
+                       const stem_engine_host *host, bool *is_new, stem_engine **engine)
+{
+    (void)dir;
+    (void)options;
+    (void)host;
+    (void)is_new;
+    (void)engine;
+    return STEM_ENOTSUP; /* check_sharing has said so */
+}
+#endif
+
+/* The database of a directory for this process alone. */
+static int open_alone(stem_directory *dir, const stem_options *options, bool *is_new,
+                      stem_engine **engine)
+{
+    const entry wanted = {.options = *options};
+
+    int code = stem_store_check_process();
+    if (code == STEM_OK)
+        code = stem_directory_claim(dir, options, STEM_CLAIM_ALONE, is_new);
+    if (code == STEM_OK)
+        code = open_entered(&wanted, dir, open_store, is_new, engine);
+    return code;
+}
+
 /* One attempt; STEM_EGONE when what it saw changed meanwhile. */
 static int try_acquire_directory(const char *path, const stem_options *options,
-                                 stem_engine **engine)
+                                 const stem_engine_host *host, stem_engine **engine)
 {
     stem_directory dir;
     bool made, is_new = false;
@@ -181,22 +248,21 @@ static int try_acquire_directory(const char *path, const stem_options *options,
             pthread_cond_wait(&registry_changed, &registry_lock);
         return code;
     }
-    code = stem_directory_claim(&dir, options, STEM_CLAIM_ALONE, &is_new);
-    if (code == STEM_OK)
-        code = open_claimed(&dir, options, false, engine);
+    code = options->shared ? open_shared(&dir, options, host, &is_new, engine)
+                           : open_alone(&dir, options, &is_new, engine);
     if (code != STEM_OK)
         stem_directory_unclaim(&dir, made, is_new);
     return code;
 }
 
 static int acquire_directory(const char *path, const stem_options *options,
-                             stem_engine **engine)
+                             const stem_engine_host *host, stem_engine **engine)
 {
     enum { ATTEMPTS = 1000 };
     int code = STEM_EGONE;
 
     for (int i = 0; i < ATTEMPTS && code == STEM_EGONE; i++)
-        code = try_acquire_directory(path, options, engine);
+        code = try_acquire_directory(path, options, host, engine);
     if (code == STEM_EGONE)
         code = stem_fail(STEM_EIO, "the directory %s has been removed", path);
     return code;
@@ -204,14 +270,18 @@ static int acquire_directory(const char *path, const stem_options *options,
 
 static int acquire_memory(const stem_options *options, stem_engine **engine)
 {
+    const entry wanted = {.options = *options, .is_private = true};
     stem_directory dir;
+    bool is_new;
 
     if (!stem_may_create(options))
         return STEM_NOTFOUND; /* a new one is never there before */
-    int code = stem_memory_directory(&dir);
+    int code = stem_store_check_process();
+    if (code == STEM_OK)
+        code = stem_memory_directory(&dir);
     if (code != STEM_OK)
         return code;
-    code = open_claimed(&dir, options, true, engine);
+    code = open_entered(&wanted, &dir, open_store, &is_new, engine);
     if (code != STEM_OK) {
         stem_directory_remove(&dir);
         stem_directory_close(&dir);
@@ -273,17 +343,43 @@ int stem_remote_open(const char *location, const stem_options *options,
 }
 #endif
 
+static bool is_memory(const char *location)
+{
+    return location && strcmp(location, "mem:") == 0;
+}
+
 /* An option of those whom a server asks who they are. */
 static int check_no_client_options(const stem_options *options)
 {
-    const char *name = options->password        ? "password"
-                       : options->password_file ? "password_file"
-                       : options->ca_file       ? "ca_file"
-                       : options->timeout_ms    ? "timeout_ms"
-                                                : NULL;
+    const char *name = options->password                         ? "password"
+                       : options->password_file                  ? "password_file"
+                       : options->ca_file                        ? "ca_file"
+                       : options->timeout_ms && !options->shared ? "timeout_ms"
+                                                                 : NULL;
 
     return name ? stem_fail(STEM_EINVAL, "option %s is for a served database", name)
                 : STEM_OK;
+}
+
+/* Whether this build, and this location, can be shared. */
+static int check_sharing(const char *location, const stem_options *options,
+                         const stem_engine_host *host)
+{
+#ifdef HAVE_HIREDIS
+    const bool is_able = host != NULL;
+#else
+    const bool is_able = false;
+
+    (void)host;
+#endif
+    if (is_memory(location))
+        return stem_fail(STEM_EINVAL, "option shared is for a directory");
+    if (!is_able)
+        return stem_fail(
+            STEM_ENOTSUP,
+            "this build cannot share a directory: it was made without libevent "
+            "or without hiredis");
+    return stem_remote_check_timeout(options->timeout_ms);
 }
 
 /* ---- Acquiring and releasing -------------------------------------------------------- */
@@ -311,13 +407,8 @@ static const char *directory_of(const char *location)
     return location + sizeof scheme - 1;
 }
 
-static bool is_memory(const char *location)
-{
-    return location && strcmp(location, "mem:") == 0;
-}
-
 int stem_engine_acquire(const char *location, const stem_options *options,
-                        stem_engine **engine)
+                        const stem_engine_host *host, stem_engine **engine)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -335,14 +426,14 @@ int stem_engine_acquire(const char *location, const stem_options *options,
     int code = check_no_client_options(options);
     if (code == STEM_OK)
         code = stem_store_check_options(options);
+    if (code == STEM_OK && options->shared)
+        code = check_sharing(location, options, host);
     if (code != STEM_OK)
         return code;
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&registry_lock);
-    code = stem_store_check_process();
-    if (code == STEM_OK)
-        code = is_memory(location) ? acquire_memory(options, engine)
-                                   : acquire_directory(path, options, engine);
+    code = is_memory(location) ? acquire_memory(options, engine)
+                               : acquire_directory(path, options, host, engine);
     pthread_mutex_unlock(&registry_lock);
     return code;
 }

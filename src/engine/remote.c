@@ -10,10 +10,12 @@
 #include "../error.h"
 #include "option.h"
 #include "remote_engine.h"
+#include "store.h"
 
 enum {
-    TIMEOUT_MS = 30000,
     LONGEST_TIMEOUT_MS = 3600000,
+    LONGEST_PAUSE_MS = 100, /* between attempts to reach a server */
+    TAKEOVER_PAUSE_MS = 8,  /* the same, of one that another replaces at once */
     COMPACTION_MS = 3600000 /* at least: it answers when all is done */
 };
 
@@ -248,8 +250,9 @@ static int remote_estimate(stem_engine *base, const stem_engine_range *range,
 }
 
 /* What has another name, a newer server's, is left out. */
-static void take_statistic(stem_slice name, uint64_t x, stem_statistics *stats)
+static void take_statistic(stem_slice name, uint64_t x, void *to)
 {
+    stem_statistics *stats = to;
     const struct {
         const char *name;
         uint64_t *to;
@@ -276,24 +279,40 @@ static void take_statistic(stem_slice name, uint64_t x, stem_statistics *stats)
             *known[i].to = x;
 }
 
-static int remote_stats(stem_engine *base, stem_statistics *stats)
+/* Asks for names and numbers by turns, of which each pair is taken. */
+static int ask_pairs(remote_engine *engine, const char *command,
+                     void (*take)(stem_slice name, uint64_t x, void *to), void *to)
 {
-    remote_engine *engine = remote_of(base);
     stem_remote_request request = {.n_long = 0};
     stem_remote_reply reply = {.is_packed = true};
 
     stem_remote_request_begin(&request, 1);
-    stem_remote_request_text(&request, "STEM.STATS");
+    stem_remote_request_text(&request, command);
     int code = stem_remote_call(engine, &request, STEM_REMOTE_READING, &reply);
     if (code == STEM_OK && !reply.is_array)
         code = stem_remote_misunderstood(engine);
     for (size_t i = 0; code == STEM_OK && i + 1 < reply.n; i += 2)
         if (reply.items[i].kind == STEM_REPLY_STRING &&
             reply.items[i + 1].kind == STEM_REPLY_INTEGER)
-            take_statistic(stem_remote_reply_text(&reply, i),
-                           (uint64_t)reply.items[i + 1].as.integer, stats);
+            take(stem_remote_reply_text(&reply, i),
+                 (uint64_t)reply.items[i + 1].as.integer, to);
     stem_remote_reply_free(&reply);
     return code;
+}
+
+static int remote_stats(stem_engine *base, stem_statistics *stats)
+{
+    return ask_pairs(remote_of(base), "STEM.STATS", take_statistic, stats);
+}
+
+static void take_setting(stem_slice name, uint64_t x, void *to)
+{
+    stem_store_set(to, name, x);
+}
+
+int stem_remote_ask_settings(stem_engine *base, stem_options *options)
+{
+    return ask_pairs(remote_of(base), "STEM.SETTINGS", take_setting, options);
 }
 
 /* ---- Opening and closing ---------------------------------------------------------- */
@@ -331,12 +350,18 @@ static const stem_engine_ops remote_ops = {
     .close = remote_close,
 };
 
+int stem_remote_check_timeout(size_t timeout_ms)
+{
+    return stem_check_size("timeout_ms", timeout_ms, 1, LONGEST_TIMEOUT_MS);
+}
+
 static int check_options(const stem_options *options)
 {
     const struct {
         const char *name;
         bool is_set;
     } settings[] = {
+        {"shared", options->shared},
         {"no_compression", options->no_compression},
         {"no_verify", options->no_verify},
         {"no_bloom", options->no_bloom},
@@ -354,7 +379,7 @@ static int check_options(const stem_options *options)
             return stem_fail(STEM_EINVAL,
                              "option %s is for a directory or mem:; a server has its own",
                              settings[i].name);
-    return stem_check_size("timeout_ms", options->timeout_ms, 1, LONGEST_TIMEOUT_MS);
+    return stem_remote_check_timeout(options->timeout_ms);
 }
 
 static bool make_locks(remote_engine *engine)
@@ -371,26 +396,62 @@ static bool make_locks(remote_engine *engine)
     return is_made;
 }
 
+void stem_remote_set_timeout(stem_engine *engine, size_t timeout_ms)
+{
+    remote_of(engine)->timeout_ms = timeout_ms;
+}
+
+/* An engine that has yet to be told its peer. */
+static remote_engine *new_engine(size_t timeout_ms)
+{
+    remote_engine *engine = calloc(1, sizeof *engine);
+
+    if (!engine || !make_locks(engine)) {
+        free(engine);
+        stem_fail(STEM_ENOMEM, "no memory for a connection");
+        return NULL;
+    }
+    engine->base.ops = &remote_ops;
+    engine->base.fork_generation = stem_fork_generation;
+    atomic_init(&engine->base.users, 1);
+    engine->timeout_ms = timeout_ms != 0 ? timeout_ms : STEM_REMOTE_TIMEOUT_MS;
+    engine->longest_pause_ms = LONGEST_PAUSE_MS;
+    return engine;
+}
+
 int stem_remote_open(const char *location, const stem_options *options,
                      stem_engine **opened)
 {
     int code = check_options(options);
     if (code != STEM_OK)
         return code;
-    remote_engine *engine = calloc(1, sizeof *engine);
-    if (!engine || !make_locks(engine)) {
-        free(engine);
-        return stem_fail(STEM_ENOMEM, "no memory for a connection");
-    }
-    engine->base.ops = &remote_ops;
-    engine->base.fork_generation = stem_fork_generation;
-    atomic_init(&engine->base.users, 1);
-    engine->timeout_ms = options->timeout_ms != 0 ? options->timeout_ms : TIMEOUT_MS;
+    remote_engine *engine = new_engine(options->timeout_ms);
+    if (!engine)
+        return STEM_ENOMEM;
     code = stem_remote_peer_make(location, options, &engine->peer);
     if (code == STEM_OK)
         code = stem_remote_session_start(engine);
     if (code == STEM_OK && options->must_be_new)
         code = STEM_EXISTS;
+    if (code == STEM_OK)
+        *opened = &engine->base;
+    else
+        free_engine(engine);
+    return code;
+}
+
+int stem_remote_open_shared(const char *socket, const char *shown, size_t timeout_ms,
+                            stem_remote_outlook outlook, stem_engine **opened)
+{
+    remote_engine *engine = new_engine(timeout_ms);
+
+    if (!engine)
+        return STEM_ENOMEM;
+    engine->longest_pause_ms = TAKEOVER_PAUSE_MS;
+    engine->outlook = outlook;
+    int code = stem_remote_peer_at(socket, shown, &engine->peer);
+    if (code == STEM_OK)
+        code = stem_remote_session_start(engine);
     if (code == STEM_OK)
         *opened = &engine->base;
     else

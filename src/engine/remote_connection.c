@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "../error.h"
 
@@ -87,6 +89,11 @@ int stem_remote_exchange(stem_remote_connection *connection,
         code = receive_reply(connection, clock, reply);
     connection->used_ns = clock->started_ns;
     return code;
+}
+
+int stem_remote_connection_descriptor(const stem_remote_connection *connection)
+{
+    return connection->socket.fd;
 }
 
 bool stem_remote_connection_is_fresh(stem_remote_connection *connection, uint64_t now)
@@ -183,6 +190,31 @@ static int log_in(const stem_remote_peer *peer, stem_remote_connection *connecti
     return code;
 }
 
+static int check_user(const stem_remote_socket *to)
+{
+    struct ucred user;
+    socklen_t size = sizeof user;
+
+    if (getsockopt(to->fd, SOL_SOCKET, SO_PEERCRED, &user, &size) != 0 ||
+        user.uid != geteuid())
+        return stem_fail(STEM_EACCES, "it is another user's");
+    return STEM_OK;
+}
+
+static int open_socket(const stem_remote_peer *peer, stem_remote_clock *clock,
+                       stem_remote_socket *opened)
+{
+    int code = stem_remote_socket_open(&peer->location, peer->tls, peer->password != NULL,
+                                       clock, opened);
+
+    if (code != STEM_OK || !peer->is_own_user)
+        return code;
+    code = check_user(opened);
+    if (code != STEM_OK)
+        stem_remote_socket_close(opened);
+    return code;
+}
+
 int stem_remote_connection_open(const stem_remote_peer *peer, stem_remote_clock *clock,
                                 stem_remote_connection **opened)
 {
@@ -192,10 +224,8 @@ int stem_remote_connection_open(const stem_remote_peer *peer, stem_remote_clock 
         return stem_fail(STEM_ENOMEM, "no memory for a connection");
     made->used_ns = 0;
     made->reader = stem_remote_reader_new();
-    int code = made->reader
-                   ? stem_remote_socket_open(&peer->location, peer->tls,
-                                             peer->password != NULL, clock, &made->socket)
-                   : stem_fail(STEM_ENOMEM, "no memory for a connection");
+    int code = made->reader ? open_socket(peer, clock, &made->socket)
+                            : stem_fail(STEM_ENOMEM, "no memory for a connection");
     if (code != STEM_OK) {
         stem_failure_set(stem_errcode(), "cannot connect to %s: %s", peer->location.text,
                          stem_errmsg());

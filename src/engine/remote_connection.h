@@ -34,11 +34,14 @@ typedef struct stem_remote_peer {
     stem_remote_location location;
     char *password; /* of location.user; NULL without one */
     stem_remote_tls *tls;
+    bool is_own_user; /* nobody else may answer there: STEM_EACCES */
 } stem_remote_peer;
 
 /* Fills it; STEM_EINVAL for what the location and the options cannot be together. */
 int stem_remote_peer_make(const char *location, const stem_options *options,
                           stem_remote_peer *peer);
+/* The peer at a Unix socket, who must be a process of this user; `shown` is for people. */
+int stem_remote_peer_at(const char *socket, const char *shown, stem_remote_peer *peer);
 void stem_remote_peer_free(stem_remote_peer *peer);
 
 typedef struct stem_remote_connection stem_remote_connection;
@@ -55,6 +58,8 @@ int stem_remote_exchange(stem_remote_connection *connection,
                          const stem_remote_request *request, stem_remote_clock *clock,
                          stem_remote_reply *reply, bool *was_sent);
 
+/* For poll(). */
+int stem_remote_connection_descriptor(const stem_remote_connection *connection);
 /* Whether the connection, not used for a while, has neither ended nor anything to say. */
 bool stem_remote_connection_is_fresh(stem_remote_connection *connection, uint64_t now);
 

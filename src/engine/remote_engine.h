@@ -27,6 +27,8 @@ typedef struct remote_engine {
     stem_engine base;
     stem_remote_peer peer;
     size_t timeout_ms;
+    unsigned longest_pause_ms; /* between attempts */
+    stem_remote_outlook outlook;
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t slot_freed;

@@ -120,6 +120,21 @@ int stem_remote_peer_make(const char *location, const stem_options *options,
     return code;
 }
 
+int stem_remote_peer_at(const char *socket, const char *shown, stem_remote_peer *peer)
+{
+    stem_remote_peer made = {.location = {.scheme = STEM_REMOTE_UNIX,
+                                          .text = strdup(shown),
+                                          .path = strdup(socket)},
+                             .is_own_user = true};
+
+    if (!made.location.text || !made.location.path) {
+        stem_remote_peer_free(&made);
+        return stem_fail(STEM_ENOMEM, "no memory for a location");
+    }
+    *peer = made;
+    return STEM_OK;
+}
+
 void stem_remote_peer_free(stem_remote_peer *peer)
 {
     if (peer->password)

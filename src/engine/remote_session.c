@@ -15,7 +15,6 @@
 enum {
     FAREWELL_MS = 1000,
     FIRST_PAUSE_MS = 1,
-    LONGEST_PAUSE_MS = 100,
     RENEWALS_MAX = 3, /* of the session, for one call */
     BUSY_MAX = 9,     /* times that a server may say so, some 200 ms in all */
     SLOTS_MAX = 1024
@@ -34,6 +33,7 @@ typedef struct attempt {
     bool is_answered;
     unsigned renewals, times_busy;
     unsigned pause_ms; /* the last; 0 before the first */
+    int hopeless;      /* the failure for which it is given up, or STEM_OK */
 } attempt;
 
 int stem_remote_misunderstood(const remote_engine *engine)
@@ -255,18 +255,23 @@ static int try_once(attempt *call)
     return code;
 }
 
-/* Waits before the next attempt, not before the second; false when time is up. */
+/* Waits before the next attempt, not before the second; false when time is up, or when there is
+ * nothing to be waited for. */
 static bool pause_before_next(attempt *call)
 {
+    const stem_remote_outlook *outlook = &call->engine->outlook;
+    const unsigned longest_ms = call->engine->longest_pause_ms;
     const int left = stem_remote_clock_left(call->clock);
     const unsigned pause_ms = call->pause_ms;
 
-    if (left <= (int)pause_ms)
+    if (outlook->ask)
+        call->hopeless = outlook->ask(outlook->context);
+    if (call->hopeless != STEM_OK || left <= (int)pause_ms)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
-    call->pause_ms = pause_ms == 0                     ? FIRST_PAUSE_MS
-                     : pause_ms < LONGEST_PAUSE_MS / 2 ? 2 * pause_ms
-                                                       : LONGEST_PAUSE_MS;
+    call->pause_ms = pause_ms == 0               ? FIRST_PAUSE_MS
+                     : pause_ms < longest_ms / 2 ? 2 * pause_ms
+                                                 : longest_ms;
     return true;
 }
 
@@ -290,6 +295,8 @@ static int conclude(const attempt *call, int code)
                          code == STEM_REMOTE_NO_SESSION
                              ? "the server has lost the session"
                              : stem_errmsg());
+    if (call->hopeless != STEM_OK)
+        return call->hopeless;
     if (code == STEM_REMOTE_NO_SESSION)
         return stem_fail(STEM_EIO, "%s ends every session",
                          call->engine->peer.location.text);

@@ -66,6 +66,8 @@ static int connect_to(int fd, const struct sockaddr *address, socklen_t size,
     while (connect(fd, address, size) != 0) {
         if (errno == EINPROGRESS || errno == EINTR)
             return finish_connecting(fd, clock);
+        if (errno == EACCES)
+            return stem_fail(STEM_EACCES, "%s", strerror(errno));
         if (errno != EAGAIN)
             return broken(errno);
         if (stem_remote_clock_left(clock) == 0) {

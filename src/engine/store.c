@@ -117,11 +117,16 @@ int stem_store_check_same(const stem_options *wanted, const stem_options *open,
 /* The fork generation in which LevelDB was first used, and one more; 0 when it was not. */
 static atomic_uint used_in;
 
-int stem_store_check_process(void)
+bool stem_store_may_open(void)
 {
     const unsigned first = atomic_load(&used_in);
 
-    if (first == 0 || first == stem_fork_generation + 1)
+    return first == 0 || first == stem_fork_generation + 1;
+}
+
+int stem_store_check_process(void)
+{
+    if (stem_store_may_open())
         return STEM_OK;
     return stem_fail(STEM_EFORK,
                      "this process was forked from one that had used LevelDB, which "

@@ -25,6 +25,8 @@ bool stem_store_set(stem_options *options, stem_slice name, uint64_t value);
 /* STEM_EFORK in a process forked from one that had used LevelDB, which has no background thread
  * here, and no way to start another. */
 int stem_store_check_process(void);
+/* The same as a question. */
+bool stem_store_may_open(void);
 
 /* Opens what a marked and locked directory has, or makes it. The directory is borrowed until the
  * engine is closed; the options are complete. */

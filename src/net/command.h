@@ -25,6 +25,7 @@ typedef struct stem_caller {
     const struct stem_id *session; /* that it is attached to, or NULL */
     unsigned slot;
     bool can_admin;
+    const stem_options *settings; /* of a shared database; NULL for another */
 } stem_caller;
 
 /* One command to be run. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "../engine/store.h"
 #include "../error.h"
 #include "../value.h"
 #include "command_value.h"
@@ -344,6 +345,26 @@ static int run_stats(stem_request *request)
     return STEM_OK;
 }
 
+static int run_settings(stem_request *request)
+{
+    const stem_options *settings = request->peer->settings;
+    const char *name;
+    uint64_t value;
+    size_t n = 0;
+
+    if (!settings)
+        return stem_answered(
+            stem_refuse(request, "ERR the database is not shared by its location"));
+    while (stem_store_setting(settings, n, &value))
+        n++;
+    stem_reply_array(request->reply, 2 * n);
+    for (size_t i = 0; (name = stem_store_setting(settings, i, &value)); i++) {
+        stem_reply_text(request->reply, name);
+        stem_reply_integer(request->reply, (int64_t)value);
+    }
+    return STEM_OK;
+}
+
 /* ---- The table -------------------------------------------------------------------- */
 
 enum {
@@ -367,6 +388,8 @@ const stem_command stem_own_commands[] = {
     {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
     {"STEM.COMPACT", 3, WAITS, 0, 0, 0, run_compact, NULL},
     {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
+    {"STEM.SETTINGS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0,
+     run_settings, NULL},
     {"STEM.STATS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0, run_stats,
      NULL},
     {.name = NULL}};

@@ -20,6 +20,7 @@ enum {
     INPUT_FIRST = 16 << 10,   /* bytes; also what is kept of a buffer */
     INPUT_UNKNOWN = 64 << 10, /* of a request before the login */
     MOST_ARGS = 1 << 20,
+    MOST_ARGS_SHARING = 1 << 30,
     ARGS_UNKNOWN = 16,
     OUTPUT_ENOUGH = 1 << 20, /* waiting: no more requests are served */
     OUTPUT_KEPT = 64 << 10,
@@ -294,8 +295,11 @@ bool stem_connection_is_waiting(const stem_connection *connection)
 
 void stem_connection_allow(stem_connection *connection)
 {
+    const stem_server *server = connection->server;
+
     connection->parser.limits =
-        (stem_resp_limits){MOST_ARGS, connection->server->options.max_request_bytes};
+        (stem_resp_limits){server->is_sharing ? MOST_ARGS_SHARING : MOST_ARGS,
+                           server->options.max_request_bytes};
 }
 
 /* Reads the next request of the input; false when there is none. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../engine/descriptor.h"
+#include "../engine/directory_names.h"
 #include "../error.h"
 #include "connection.h"
 #include "peer.h"
@@ -81,12 +82,9 @@ static int check_free(const socket_place *place, const char *path)
     return STEM_OK;
 }
 
-/* Listens under a name of its own first, so that whoever finds the socket is answered. */
-static int bind_place(socket_place *place, const char *path, int fd)
+/* Listens under another name first, so that whoever finds the socket is answered. */
+static int bind_place(socket_place *place, const char *path, const char *name, int fd)
 {
-    char name[32];
-
-    snprintf(name, sizeof name, ".stem.%ld.%d", (long)getpid(), fd);
     unlinkat(place->directory, name, 0);
     if (!set_name(place, name) || fchmod(fd, 0600) != 0 ||
         bind(fd, (const struct sockaddr *)&place->address, sizeof place->address) != 0 ||
@@ -100,19 +98,24 @@ static int bind_place(socket_place *place, const char *path, int fd)
     return STEM_OK;
 }
 
-static int listen_unix(const char *path, int *listening)
+/* Whoever shares a database has the lock: what is in the way is nobody's any more. */
+static int listen_unix(const char *path, bool is_sharing, int *listening)
 {
     socket_place place;
+    char name[32] = STEM_SOCKET_NAME ".new";
     int fd = -1;
 
     int code = open_place(path, &place);
     if (code != STEM_OK)
         return code;
-    code = check_free(&place, path);
+    if (!is_sharing)
+        code = check_free(&place, path);
     if (code == STEM_OK) {
         fd = stem_descriptor_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
+        if (!is_sharing)
+            snprintf(name, sizeof name, ".stem.%ld.%d", (long)getpid(), fd);
         code = fd < 0 ? stem_fail(STEM_EIO, "cannot make a socket: %s", strerror(errno))
-                      : bind_place(&place, path, fd);
+                      : bind_place(&place, path, name, fd);
     }
     if (code != STEM_OK && fd >= 0)
         stem_descriptor_close(fd);
@@ -245,11 +248,21 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
 }
 
+static bool is_own_user(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           peer.uid == geteuid();
+}
+
 static void welcome(stem_listener *listener, int fd)
 {
     char peer[STEM_PEER_SIZE];
 
-    if (stem_peer_of(fd, peer) != STEM_OK) {
+    if (stem_peer_of(fd, peer) != STEM_OK ||
+        (listener->server->is_sharing && !is_own_user(fd))) {
         stem_descriptor_close(fd);
         return;
     }
@@ -298,7 +311,7 @@ void stem_listeners_pause(stem_server *server, bool is_paused)
 
 static int open_unix(stem_listener *listener, const char *path)
 {
-    int code = listen_unix(path, &listener->fd);
+    int code = listen_unix(path, listener->server->is_sharing, &listener->fd);
 
     if (code != STEM_OK)
         return code;

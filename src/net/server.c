@@ -50,7 +50,7 @@ static int complete_options(stem_server_options *o)
         size_t *value, least, most, fallback;
     } limits[] = {
         {"max_clients", &o->max_clients, 1, 1000000, 10000},
-        {"max_request_bytes", &o->max_request_bytes, 4096, gib + mib, 64 * mib},
+        {"max_request_bytes", &o->max_request_bytes, 4096, 8 * gib, 64 * mib},
         {"max_input_bytes", &o->max_input_bytes, mib, 1024 * gib, gib},
         {"max_output_bytes", &o->max_output_bytes, mib, 1024 * gib, 256 * mib},
         {"idle_seconds", &o->idle_seconds, 1, 365 * day, 3600},
@@ -276,7 +276,8 @@ static void free_all(stem_server *server)
 }
 
 int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_only,
-                         const stem_server_options *options, stem_server **opened)
+                         const stem_server_options *options, const stem_sharing *sharing,
+                         stem_server **opened)
 {
     stem_server *server = calloc(1, sizeof *server);
     char *copy = malloc(scope.len + 1);
@@ -291,6 +292,9 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     server->scope.data = copy;
     server->scope.len = scope.len;
     server->is_read_only = is_read_only;
+    server->is_sharing = sharing != NULL;
+    if (sharing)
+        server->settings = *sharing->settings;
     server->options = *options;
     server->options.users = options->users ? strdup(options->users) : NULL;
     server->post_fd = -1;
@@ -309,6 +313,26 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
 const char *stem_net_server_address(const stem_server *server, size_t i)
 {
     return i < server->n_listeners ? server->listeners[i].address : NULL;
+}
+
+size_t stem_net_server_clients(const stem_server *server)
+{
+    return atomic_load(&server->n_connections);
+}
+
+void stem_net_server_linger(stem_server *server)
+{
+    const uint64_t longest = 5 * STEM_SECOND, idle = 200 * STEM_MILLISECOND;
+    const struct timespec moment = {.tv_nsec = 5 * (long)STEM_MILLISECOND};
+    const uint64_t start = stem_clock();
+
+    for (uint64_t now = start; now - start < longest; now = stem_clock()) {
+        const uint64_t used = stem_snapshots_last_use(server->snapshots);
+
+        if (used == 0 || (used < now && now - used > idle))
+            return;
+        nanosleep(&moment, NULL);
+    }
 }
 
 /* ---- Closing ---------------------------------------------------------------------- */

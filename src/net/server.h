@@ -55,10 +55,18 @@ typedef struct stem_roles {
     atomic_uint_fast64_t began_ns;
 } stem_roles;
 
+/* What a server of a shared database is besides: open to this user's processes alone, and
+ * without the limits that are for strangers. */
+typedef struct stem_sharing {
+    const stem_options *settings; /* in effect; copied */
+} stem_sharing;
+
 struct stem_server {
     stem_engine *engine; /* lent */
-    stem_db *handle;     /* which keeps it open; serve.c's own */
-    stem_slice scope;    /* what is served, as stored bytes; owned */
+    bool is_sharing;
+    stem_options settings; /* then */
+    stem_db *handle;       /* which keeps it open; serve.c's own */
+    stem_slice scope;      /* what is served, as stored bytes; owned */
     stem_server_options
         options; /* completed; of the texts only `users` outlives opening */
 
@@ -81,8 +89,9 @@ struct stem_server {
 
     stem_connection *connections; /* the one that was silent for longest first */
     stem_connection *ready;       /* may go on, without anything more having arrived */
-    size_t n_connections, most_connections; /* those that are open */
-    size_t input_bytes;                     /* of all connections */
+    atomic_size_t n_connections;  /* those that are open */
+    size_t most_connections;
+    size_t input_bytes; /* of all connections */
     uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;
@@ -143,9 +152,15 @@ void stem_group_finish(stem_group *group);
 
 /* ---- server.c ----------------------------------------------------------------------- */
 
-/* Serves what lies below `scope`, stored bytes, in an engine that outlives the server. */
+/* Serves what lies below `scope`, stored bytes, in an engine that outlives the server.
+ * `sharing` is NULL for an ordinary one. */
 int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_only,
-                         const stem_server_options *options, stem_server **server);
+                         const stem_server_options *options, const stem_sharing *sharing,
+                         stem_server **server);
+/* Connections that are open; from any thread. */
+size_t stem_net_server_clients(const stem_server *server);
+/* Waits, for a while, as long as snapshots are in use. */
+void stem_net_server_linger(stem_server *server);
 int stem_net_server_reload(stem_server *server);
 void stem_net_server_close(stem_server *server);
 const char *stem_net_server_address(const stem_server *server, size_t i);

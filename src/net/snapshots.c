@@ -251,6 +251,16 @@ void stem_snapshots_expire(stem_snapshots *snapshots, uint64_t now)
     pthread_mutex_unlock(&snapshots->lock);
 }
 
+uint64_t stem_snapshots_last_use(stem_snapshots *snapshots)
+{
+    pthread_mutex_lock(&snapshots->lock);
+    /* The head's `used_before` is the tail, which was used last. */
+    const stem_held_snapshot *idlest = snapshots->idlest;
+    const uint64_t used = idlest ? idlest->used_before->used_at : 0;
+    pthread_mutex_unlock(&snapshots->lock);
+    return used;
+}
+
 size_t stem_snapshots_count(stem_snapshots *snapshots)
 {
     pthread_mutex_lock(&snapshots->lock);

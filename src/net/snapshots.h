@@ -41,6 +41,8 @@ void stem_snapshots_drop_all(stem_snapshots *snapshots, stem_slice holder);
 /* Lets go of those that are idle for too long at this time of stem_clock (clock.h). */
 void stem_snapshots_expire(stem_snapshots *snapshots, uint64_t now);
 
+/* When one that is there was last opened or used, by stem_clock; 0 when there is none. */
+uint64_t stem_snapshots_last_use(stem_snapshots *snapshots);
 /* How many have a name. */
 size_t stem_snapshots_count(stem_snapshots *snapshots);
 

@@ -330,7 +330,8 @@ typedef struct stem_options {
     /* Of this open. */
     bool must_exist; /* STEM_NOTFOUND when there is no database, and nothing is created */
     bool must_be_new; /* STEM_EXISTS when there is one */
-    bool shared; /* other processes may have the directory open too; see "Sharing" below */
+    bool
+        shared; /* other processes may have the directory open too; see "Sharing" below */
 
     /* Of the whole database. docs/options.md has the measurements behind the defaults. */
     bool no_compression;       /* store blocks as they are; default Snappy */
@@ -351,7 +352,8 @@ typedef struct stem_options {
     const char *password;      /* of the user in the location; used by stem_open alone */
     const char *password_file; /* or its first line; or else STEM_PASSWORD's value */
     const char *ca_file; /* for stems://: who is trusted (PEM); default the system's */
-    size_t timeout_ms;   /* for one answer, 1 to 3,600,000; default 30,000; for `shared`, too */
+    size_t
+        timeout_ms; /* for one answer, 1 to 3,600,000; default 30,000; for `shared`, too */
 
     uint64_t reserved[6]; /* zero, else STEM_EINVAL */
 } stem_options;
@@ -792,8 +794,9 @@ typedef struct stem_statistics {
     uint64_t longest_wait_ns; /* of those */
 
     /* Of `shared`. */
-    uint64_t is_owner; /* 1 where this process has the files open, and serves the others */
-    uint64_t clients;  /* then: connections of the others */
+    uint64_t
+        is_owner;     /* 1 where this process has the files open, and serves the others */
+    uint64_t clients; /* then: connections of the others */
 
     uint64_t reserved[6];
 } stem_statistics;

@@ -82,13 +82,3 @@ for command in 'get ./x big' 'export ./x'; do
     says 'stem: cannot write: '
 done
 
-# Somebody else has it: an export that nobody reads.
-"$stem" export ./x >pipe &
-exec 3<pipe
-head -c 1 <&3 >/dev/null
-answers 3 "$stem" get ./x v
-says './x'
-cat <&3 >/dev/null
-exec 3<&-
-wait
-prints 1 "$stem" get ./x v

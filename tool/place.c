@@ -20,12 +20,22 @@ char **parse_path(const command *which, const char *path, size_t *n)
                 len > 1 && text[len - 1] == '/' ? " (leave out the '/' at its end)" : "");
 }
 
+/* Beside programs that share the directory, where the location is one and this build can. */
+static int open_database(stem_db **db, const char *location, stem_options *options)
+{
+    options->shared = true;
+    const int code = stem_open(db, location, options);
+    if (code != STEM_EINVAL && code != STEM_ENOTSUP)
+        return code;
+    options->shared = false;
+    return stem_open(db, location, options);
+}
+
 static int open_root(place *where, enum place_mode mode)
 {
-    const stem_options options = {.read_only = mode == READING,
-                                  .must_exist = mode != CREATING};
+    stem_options options = {.read_only = mode == READING, .must_exist = mode != CREATING};
     stem_db *db = NULL;
-    int code = stem_open(&db, where->location, &options);
+    int code = open_database(&db, where->location, &options);
 
     if (code == STEM_NOTFOUND) {
         complain("no database at %s; 'stem put' and 'stem import' make one",

@@ -483,7 +483,8 @@ void stem_engine_orphan(stem_engine *engine)
 {
     pthread_mutex_lock(&registry_lock);
     entry *mine = entry_of(engine);
-    const bool is_nameless = mine->is_private; /* nobody could ask for it again */
+    /* Nobody could ask for it again. */
+    const bool is_nameless = !mine || mine->is_private;
     if (!is_nameless && atomic_fetch_sub(&engine->users, 1) == 1) {
         atomic_store(&engine->users, 1);
         mine->is_orphaned = true;

@@ -760,6 +760,9 @@ STEM_API int stem_sync(stem_db *db);
  * A commit that is larger than half of it waits until all is written and goes straight to the
  * disk. While it is written, a round takes as much as its keys and values once more.
  *
+ * What a server of this database writes does not wait in memory: it is written, behind all
+ * that was gathered before, and then answered.
+ *
  * When the disk fails nothing is dropped: what was answered with STEM_OK stays in memory,
  * can be read, and is tried again and again. stem_flush, stem_sync and commits with sync
  * answer with the cause, and so does any commit once the memory is full; a commit that is

@@ -91,8 +91,8 @@ typedef struct stem_engine_ops {
                 const stem_slice *keys, size_t n, stem_read *reads);
 
     /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
-     * survives the process's death; of an engine that has `flush`, after that. STEM_CONFLICT
-     * leaves everything as it was, with the index of an expectation that failed in `*failed`.
+     * survives the process's death; of an engine that has `flush`, after that, unless it is
+     * `through`. STEM_CONFLICT leaves everything as it was, with the index of an expectation that failed in `*failed`.
      * So does a failure, now and for ever, but for STEM_EUNKNOWN: it is not known whether it
      * was applied, or has become durable. */
     int (*commit)(stem_engine *engine, const stem_commit *commit, size_t *failed);

@@ -16,14 +16,17 @@
 static const struct {
     const char *location;
     stem_options options;
+    unsigned through; /* one in so many commits is, or none */
 } locations[] = {
-    {NULL, {0}},
-    {"mem:", {0}},
-    {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}},
-    {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}},
-    {"mem:", {.writeback_bytes = 1 << 20}},
+    {NULL, {0}, 0},
+    {"mem:", {0}, 0},
+    {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}, 0},
+    {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}, 0},
+    {"mem:", {.writeback_bytes = 1 << 20}, 0},
+    {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}, 1},
+    {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}, 2},
 #ifdef HAVE_HIREDIS
-    {SERVED, {0}},
+    {SERVED, {0}, 0},
 #endif
 };
 enum { LOCATIONS = sizeof locations / sizeof *locations };
@@ -64,6 +67,32 @@ static void stop_serving(void)
 }
 #endif
 
+/* The operations of the engine that is open, and what they are with some commits through. */
+static const stem_engine_ops *real_ops;
+static stem_engine_ops through_ops;
+static unsigned one_in;
+
+static int commit_some_through(stem_engine *engine, const stem_commit *commit,
+                               size_t *failed)
+{
+    static atomic_uint n_commits;
+    stem_commit some = *commit;
+
+    some.through = atomic_fetch_add(&n_commits, 1) % one_in == 0;
+    return real_ops->commit(engine, &some, failed);
+}
+
+static void let_commits_through(stem_engine *engine, unsigned through)
+{
+    if (through == 0 || engine->ops == &through_ops)
+        return;
+    one_in = through;
+    real_ops = engine->ops;
+    through_ops = *real_ops;
+    through_ops.commit = commit_some_through;
+    engine->ops = &through_ops;
+}
+
 /* Removes what an earlier test left at a location that outlives its engine. */
 static void remove_all(stem_engine *engine)
 {
@@ -89,6 +118,7 @@ stem_engine *open_engine(int location)
     else if (strcmp(where, SERVED) == 0)
         where = start_serving();
     assert_ok(stem_engine_acquire(where, &locations[location].options, NULL, &engine));
+    let_commits_through(engine, locations[location].through);
     remove_all(engine);
     return engine;
 }

@@ -12,19 +12,26 @@
 
 static const char *location;
 
+static stem_options options_from_environment(void)
+{
+    return (stem_options){.writeback_bytes = number_from(WRITEBACK_BYTES, 0),
+                          .writeback_ms = number_from(WRITEBACK_MS, 0)};
+}
+
 /* A served one, of which the test has a client. Server and database end with the process. */
 static stem_db *new_served_database(void)
 {
     static stem_server *server;
     static stem_db *served;
     const char *address = path_in(temp_dir(), "socket"), *listen[] = {NULL, NULL};
+    const stem_options options = options_from_environment();
     char where[512];
     stem_db *db;
 
     location = NULL;
     snprintf(where, sizeof where, "unix:%s", address);
     listen[0] = where;
-    assert_ok(stem_open(&served, path_in(temp_dir(), "db"), NULL));
+    assert_ok(stem_open(&served, path_in(temp_dir(), "db"), &options));
     assert_ok(stem_server_open(&server, served, STEM_SERVER_OPTIONS(.listen = listen)));
     assert_ok(stem_open(&db, where, NULL));
     return db;
@@ -37,8 +44,7 @@ stem_db *new_database(void)
     if (getenv(SERVED))
         return new_served_database();
     location = getenv(IN_MEMORY) ? NULL : path_in(temp_dir(), "db");
-    const stem_options options = {.writeback_bytes = number_from(WRITEBACK_BYTES, 0),
-                                  .writeback_ms = number_from(WRITEBACK_MS, 0)};
+    const stem_options options = options_from_environment();
     assert_ok(stem_open(&db, location ? location : "mem:", &options));
     return db;
 }

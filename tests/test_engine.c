@@ -371,7 +371,7 @@ START_TEST(a_stamp_is_stale_after_every_kind_of_commit)
     const stem_expectation empty = {STEM_EXPECT_EMPTY, slice("z"), {NULL, 0}, 0};
     char text[16];
 
-    for (int way = 0; way < 4; way++) {
+    for (int way = 0; way < 5; way++) {
         put(engine, slice("k"), slice("1"));
         stem_expectation same = expect_same(engine, slice("k"), text);
         const stem_commit by[] = {
@@ -379,6 +379,7 @@ START_TEST(a_stamp_is_stale_after_every_kind_of_commit)
             {.writes = &change[1], .n_writes = 1, .sync = true},
             {change, 3, &absent, 1, false, false},
             {change, 3, &empty, 1, false, false},
+            {change, 3, &empty, 1, false, true},
         };
         assert_ok(engine->ops->commit(engine, &by[way], &last_failed));
         assert_code(commit(engine, &probe, 1, &same, 1), STEM_CONFLICT);

@@ -19,6 +19,13 @@ static void open_served(void)
     server = serve(db, NULL);
 }
 
+static void open_served_with_memory(void)
+{
+    assert_ok(stem_open(&db, path_in(temp_dir(), "db"),
+                        STEM_OPTIONS(.writeback_bytes = 16 << 20)));
+    server = serve(db, NULL);
+}
+
 static void close_served(void)
 {
     assert_ok(stem_server_close(server));
@@ -213,12 +220,8 @@ START_TEST(a_sync_that_fails_is_told_to_who_asked_for_it)
 }
 END_TEST
 
-int main(void)
+static void add_tests(TCase *stalls, TCase *fails)
 {
-    Suite *suite = suite_create("server disk");
-    TCase *stalls = add_case(suite, "stalls", 60), *fails = add_case(suite, "fails", 60);
-
-    tcase_add_checked_fixture(stalls, open_served, close_served);
     tcase_add_test(stalls, a_disk_that_stalls_holds_up_no_reader);
     tcase_add_test(stalls, a_synced_commit_holds_up_no_reader);
     tcase_add_test(stalls,
@@ -226,9 +229,22 @@ int main(void)
     tcase_add_test(stalls,
                    what_follows_a_slow_commit_is_answered_when_it_is_written_itself);
     tcase_add_test(stalls, a_commit_repeated_while_it_is_written_is_answered_ok);
-
-    tcase_add_checked_fixture(fails, open_served, close_served);
     tcase_add_test(fails, writes_are_refused_with_the_cause_while_the_disk_fails);
     tcase_add_test(fails, a_sync_that_fails_is_told_to_who_asked_for_it);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("server disk");
+    TCase *stalls = add_case(suite, "stalls", 60), *fails = add_case(suite, "fails", 60);
+    TCase *stalls_behind = add_case(suite, "stalls behind memory", 60);
+    TCase *fails_behind = add_case(suite, "fails behind memory", 60);
+
+    tcase_add_checked_fixture(stalls, open_served, close_served);
+    tcase_add_checked_fixture(fails, open_served, close_served);
+    add_tests(stalls, fails);
+    tcase_add_checked_fixture(stalls_behind, open_served_with_memory, close_served);
+    tcase_add_checked_fixture(fails_behind, open_served_with_memory, close_served);
+    add_tests(stalls_behind, fails_behind);
     return run_suite(suite);
 }

@@ -1,6 +1,6 @@
 /*
  * The write-back engine: commits go into memory and are answered, and one thread hands them to
- * the engine below, many as one. Here: opening, reading, looking after.
+ * the engine below, many as one. Here: opening, looking after.
  */
 #include "writeback.h"
 
@@ -54,152 +54,6 @@ void stem_wb_unlock(writeback_engine *engine, uint64_t mask)
 {
     for (; mask != 0; mask &= mask - 1)
         pthread_mutex_unlock(engine->locks[__builtin_ctzll(mask)]);
-}
-
-/* ---- Reading ---------------------------------------------------------------------- */
-
-int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len)
-{
-    read->data = malloc(len > 0 ? len : 1);
-    if (!read->data)
-        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", len);
-    memcpy(read->data, bytes, len);
-    read->len = len;
-    return STEM_OK;
-}
-
-/* Looks for a key in memory, the lock of its shard being held: STEM_NOTFOUND when only the
- * engine below knows. */
-static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
-                       stem_read *read)
-{
-    wb_shard *shard = &engine->shards[wb_shard_of(hash)];
-    wb_table *tables[2];
-
-    *read = (stem_read){0};
-    tables[0] = atomic_load_explicit(&engine->active, memory_order_acquire);
-    tables[1] = atomic_load_explicit(&engine->frozen, memory_order_acquire);
-    for (size_t t = 0; t < 2; t++) {
-        wb_entry *entry = tables[t] ? wb_table_find(tables[t], key, hash) : NULL;
-
-        if (entry && entry->newest) {
-            shard->hits++;
-            wb_table_heat(tables[t], entry, 1);
-            return entry->newest->is_delete
-                       ? STEM_OK
-                       : stem_wb_copy_out(read, entry->newest->bytes, entry->newest->len);
-        }
-    }
-    wb_cached *cached = stem_wb_cached(engine, key, hash);
-    if (!cached)
-        return STEM_NOTFOUND;
-    shard->hits++;
-    cached->is_referenced = true;
-    return stem_wb_copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
-}
-
-static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)
-{
-    enum { ADMITTED_BYTES = 256 };
-    const uint64_t hash = stem_wb_hash(engine, key);
-    wb_shard *shard = &engine->shards[wb_shard_of(hash)];
-    uint32_t stamp = 0;
-
-    wb_prefetch_missed(engine, hash);
-    pthread_mutex_lock(&shard->lock);
-    int code = read_memory(engine, key, hash, read);
-    if (code == STEM_NOTFOUND) {
-        shard->misses++;
-        stamp = stem_wb_stamp(engine, hash);
-    }
-    pthread_mutex_unlock(&shard->lock);
-    if (code != STEM_NOTFOUND)
-        return code;
-
-    code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
-    if (code == STEM_OK && read->data && stem_wb_note_miss(engine, hash) &&
-        stem_wb_is_keepable(engine, read->len)) {
-        stem_wb_make_room(engine, key.len + read->len + ADMITTED_BYTES);
-        pthread_mutex_lock(&shard->lock);
-        stem_wb_admit(engine, key, hash, (stem_slice){read->data, read->len}, stamp);
-        pthread_mutex_unlock(&shard->lock);
-    }
-    return code;
-}
-
-static void free_reads(stem_read *reads, size_t n)
-{
-    while (n-- > 0)
-        free(reads[n].data);
-}
-
-/* All keys from memory at one moment, or STEM_NOTFOUND. */
-static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, size_t n,
-                              stem_read *reads)
-{
-    uint64_t mask = 0;
-    size_t done = 0;
-    int code = STEM_OK;
-
-    for (size_t i = 0; i < n; i++)
-        mask |= UINT64_C(1) << wb_shard_of(stem_wb_hash(engine, keys[i]));
-    stem_wb_lock(engine, mask);
-    while (done < n && code == STEM_OK) {
-        code = read_memory(engine, keys[done], stem_wb_hash(engine, keys[done]),
-                           &reads[done]);
-        if (code == STEM_OK)
-            done++;
-    }
-    stem_wb_unlock(engine, mask);
-    if (code != STEM_OK)
-        free_reads(reads, done);
-    return code;
-}
-
-static int read_each_pinned(writeback_engine *engine, const wb_pin *pin,
-                            const stem_slice *keys, size_t n, stem_read *reads)
-{
-    size_t done = 0;
-    int code = STEM_OK;
-
-    while (done < n && code == STEM_OK) {
-        code = stem_wb_read_pinned(engine, pin, keys[done], &reads[done]);
-        if (code == STEM_OK)
-            done++;
-    }
-    if (code != STEM_OK)
-        free_reads(reads, done);
-    return code;
-}
-
-int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
-                 const stem_slice *keys, size_t n, stem_read *reads)
-{
-    writeback_engine *engine = writeback_of(base);
-    /* Before the read, which then sees that commit, and perhaps more. */
-    const uint64_t stamp =
-        snapshot ? 0 : atomic_load_explicit(&engine->committed, memory_order_acquire);
-    int code;
-
-    if (snapshot) {
-        code = read_each_pinned(engine, snapshot, keys, n, reads);
-    } else if (n == 1) {
-        code = read_newest(engine, *keys, reads);
-    } else {
-        code = read_all_in_memory(engine, keys, n, reads);
-        if (code == STEM_NOTFOUND) {
-            wb_pin *pin;
-
-            code = stem_wb_pin(engine, false, &pin);
-            if (code == STEM_OK) {
-                code = read_each_pinned(engine, pin, keys, n, reads);
-                stem_wb_unpin(engine, pin);
-            }
-        }
-    }
-    for (size_t i = 0; i < n && code == STEM_OK; i++)
-        reads[i].stamp = stamp;
-    return code;
 }
 
 /* ---- Looking after ---------------------------------------------------------------- */
@@ -295,6 +149,7 @@ static void free_engine(writeback_engine *engine)
     pthread_mutex_destroy(&engine->round_lock);
     pthread_mutex_destroy(&engine->pin_lock);
     pthread_mutex_destroy(&engine->commit_lock);
+    pthread_mutex_destroy(&engine->through_lock);
     free(engine);
 }
 
@@ -338,6 +193,7 @@ static void init_locks(writeback_engine *engine)
 {
     pthread_condattr_t monotonic;
 
+    pthread_mutex_init(&engine->through_lock, NULL);
     pthread_mutex_init(&engine->commit_lock, NULL);
     pthread_mutex_init(&engine->pin_lock, NULL);
     pthread_mutex_init(&engine->round_lock, NULL);
@@ -387,7 +243,6 @@ int stem_writeback_open(stem_engine *below, const stem_options *options,
     engine->interval_ns = options->writeback_ms * UINT64_C(1000000);
     atomic_init(&engine->committed, 1);
     atomic_init(&engine->handed_over, 1);
-    atomic_init(&engine->is_admitting, true);
     if (getrandom(&engine->seed, sizeof engine->seed, GRND_NONBLOCK) < 0)
         engine->seed = stem_wb_now();
     init_locks(engine);

@@ -3,9 +3,10 @@
  * its key is missed a second time, or was read twice while it was dirty, and dropped by second
  * chance when the memory is needed.
  *
- * What is here is in no table. A commit forgets the keys that it writes, and changes their
- * stamps; a reader that goes below takes the stamp before, and has to find it unchanged to leave
- * here what it has read.
+ * What is here is in no table. A commit into memory forgets the keys that it writes, one that
+ * goes straight through hides them until it is below, and brings them up to date then; both
+ * change their stamps. A reader that goes below takes the stamp before, and has to find it
+ * unchanged to leave here what it has read.
  */
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ static size_t size_of(size_t key_len, size_t value_len)
 
 static size_t cached_size(const wb_cached *cached)
 {
-    return size_of(cached->hh.keylen, cached->len);
+    return size_of(cached->hh.keylen, cached->room);
 }
 
 static wb_shard *shard_of(writeback_engine *engine, uint64_t hash)
@@ -31,9 +32,27 @@ static wb_shard *shard_of(writeback_engine *engine, uint64_t hash)
     return &engine->shards[wb_shard_of(hash)];
 }
 
-static uint32_t *stamp_of(wb_shard *shard, uint64_t hash)
+static size_t stamp_of(uint64_t hash)
 {
-    return &shard->stamps[hash >> 32 & (WRITEBACK_STAMPS - 1)];
+    return hash >> 32 & (WRITEBACK_STAMPS - 1);
+}
+
+/* Where a key is looked for, in a shard that is not empty. */
+static const UT_hash_bucket *bucket_of(const wb_shard *shard, uint64_t hash)
+{
+    const UT_hash_table *table = shard->cached->hh.tbl;
+
+    return &table->buckets[(unsigned)hash & (table->num_buckets - 1)];
+}
+
+/* Fetches what will most likely be found there, and where its value begins. */
+static void prefetch_first(const UT_hash_bucket *bucket)
+{
+    const char *first = (const char *)bucket->hh_head;
+
+    __builtin_prefetch(first, 1);
+    __builtin_prefetch(first + STEM_CACHE_LINE, 1);
+    __builtin_prefetch(first + 2 * STEM_CACHE_LINE, 1);
 }
 
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash)
@@ -59,9 +78,16 @@ bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash)
     return false;
 }
 
-uint32_t stem_wb_stamp(writeback_engine *engine, uint64_t hash)
+uint32_t stem_wb_stamp(const writeback_engine *engine, uint64_t hash)
 {
-    return *stamp_of(shard_of(engine, hash), hash);
+    return engine->shards[wb_shard_of(hash)].stamps[stamp_of(hash)].changes;
+}
+
+bool stem_wb_is_hidden(const writeback_engine *engine, uint64_t hash)
+{
+    const wb_shard *shard = &engine->shards[wb_shard_of(hash)];
+
+    return shard->n_hidden > 0 && shard->stamps[stamp_of(hash)].n_hidden > 0;
 }
 
 static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
@@ -70,6 +96,13 @@ static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
     DL_DELETE(shard->oldest, cached);
     atomic_fetch_sub(&engine->cached_bytes, cached_size(cached));
     free(cached);
+}
+
+static void set_value(wb_cached *cached, stem_slice value)
+{
+    cached->len = value.len;
+    if (value.len > 0)
+        memcpy(cached->bytes + cached->hh.keylen, value.data, value.len);
 }
 
 /* Keeps a copy; without memory it does not. */
@@ -82,11 +115,11 @@ static void keep(writeback_engine *engine, stem_slice key, uint64_t hash,
     if (!made)
         return;
     memset(made, 0, sizeof *made);
-    made->len = value.len;
+    made->room = value.len;
+    made->hh.keylen = (unsigned)key.len;
     if (key.len > 0)
         memcpy(made->bytes, key.data, key.len);
-    if (value.len > 0)
-        memcpy(made->bytes + key.len, value.data, value.len);
+    set_value(made, value);
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->cached, made->bytes, (unsigned)key.len,
                                 (unsigned)hash, made);
     if (!made->hh.tbl) {
@@ -121,8 +154,7 @@ static bool is_worth_keeping(const writeback_engine *engine, stem_slice key,
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
                    stem_slice value, uint32_t stamp)
 {
-    if (*stamp_of(shard_of(engine, hash), hash) == stamp &&
-        atomic_load(&engine->is_admitting) && is_worth_keeping(engine, key, value) &&
+    if (stem_wb_stamp(engine, hash) == stamp && is_worth_keeping(engine, key, value) &&
         !stem_wb_cached(engine, key, hash))
         keep(engine, key, hash, value);
 }
@@ -132,10 +164,70 @@ bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
     wb_shard *shard = shard_of(engine, hash);
     wb_cached *old = stem_wb_cached(engine, key, hash);
 
-    ++*stamp_of(shard, hash);
+    shard->stamps[stamp_of(hash)].changes++;
     if (old)
         drop(engine, shard, old);
     return old != NULL;
+}
+
+void stem_wb_prefetch(writeback_engine *engine, uint64_t hash)
+{
+    wb_shard *shard = shard_of(engine, hash);
+
+    __builtin_prefetch(&shard->stamps[stamp_of(hash)], 1);
+    pthread_mutex_lock(&shard->lock);
+    if (shard->cached)
+        __builtin_prefetch(bucket_of(shard, hash));
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* What is admitted meanwhile is renewed as all else. The change is for those who have read what is
+ * cached, and go on below. */
+void stem_wb_hide(writeback_engine *engine, uint64_t hash)
+{
+    wb_shard *shard = shard_of(engine, hash);
+
+    pthread_mutex_lock(&shard->lock);
+    if (shard->cached)
+        prefetch_first(bucket_of(shard, hash));
+    shard->n_hidden++;
+    shard->stamps[stamp_of(hash)].n_hidden++;
+    shard->stamps[stamp_of(hash)].changes++;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* Where it lies, unless that is too small, or would waste much. */
+static void renew(writeback_engine *engine, wb_cached *cached, uint64_t hash,
+                  stem_slice key, stem_slice value)
+{
+    const bool fits = value.len <= cached->room && value.len >= cached->room / 2;
+
+    if (fits) {
+        set_value(cached, value);
+        return;
+    }
+    drop(engine, shard_of(engine, hash), cached);
+    if (is_worth_keeping(engine, key, value))
+        keep(engine, key, hash, value);
+}
+
+void stem_wb_reveal(writeback_engine *engine, const stem_write *write, uint64_t hash,
+                    int code)
+{
+    wb_shard *shard = shard_of(engine, hash);
+
+    pthread_mutex_lock(&shard->lock);
+    shard->n_hidden--;
+    shard->stamps[stamp_of(hash)].n_hidden--;
+    shard->stamps[stamp_of(hash)].changes++;
+    wb_cached *cached = code == STEM_OK || code == STEM_EUNKNOWN
+                            ? stem_wb_cached(engine, write->key, hash)
+                            : NULL;
+    if (cached && code == STEM_OK && !write->is_delete)
+        renew(engine, cached, hash, write->key, write->value);
+    else if (cached)
+        drop(engine, shard, cached);
+    pthread_mutex_unlock(&shard->lock);
 }
 
 void stem_wb_keep(writeback_engine *engine, const wb_entry *entry)

@@ -1,5 +1,5 @@
 /*
- * The write-back engine: committing.
+ * The write-back engine: judging expectations, and committing into memory.
  *
  * Expectations are judged before commit_lock is taken, where a read from below holds nobody up,
  * and under it only if their key may have been written meanwhile.
@@ -39,25 +39,18 @@ static int judge(writeback_engine *engine, const stem_expectation *expectation,
                : stem_judge_key(&engine->base, expectation);
 }
 
-static uint64_t *slot_of(writeback_engine *engine, uint64_t hash)
-{
-    return &engine->key_slots[hash >> 20 & (WRITEBACK_KEY_SLOTS - 1)];
-}
-
-/* The last commit that may have touched what the expectation is about; commit_lock is
- * held. */
+/* The last commit that may have touched what the expectation is about; nobody else may commit
+ * now. */
 static uint64_t last_commit_on(writeback_engine *engine,
                                const stem_expectation *expectation)
 {
     if (expectation->kind == STEM_EXPECT_EMPTY)
         return atomic_load_explicit(&engine->committed, memory_order_relaxed);
-    return *slot_of(engine, stem_wb_hash(engine, expectation->key));
+    return *wb_slot_of(engine, stem_wb_hash(engine, expectation->key));
 }
 
-/* With `judged` 0, judges what nobody has read yet. Otherwise commit_lock is held, and what
- * may have been written since it was read, or since commit `judged`, is judged again. */
-static int judge_all(writeback_engine *engine, const stem_commit *commit, uint64_t judged,
-                     size_t *failed)
+int stem_wb_judge(writeback_engine *engine, const stem_commit *commit, uint64_t judged,
+                  bool has_commit_lock, size_t *failed)
 {
     int code = STEM_OK;
 
@@ -67,7 +60,7 @@ static int judge_all(writeback_engine *engine, const stem_commit *commit, uint64
 
         if (judged == 0 ? !stem_rests_on_read(each)
                         : last_commit_on(engine, each) > known)
-            code = judge(engine, each, judged != 0);
+            code = judge(engine, each, has_commit_lock);
         if (code == STEM_CONFLICT)
             *failed = i;
     }
@@ -154,7 +147,7 @@ static int enter(writeback_engine *engine, const stem_commit *commit, planned *p
     int code = plan(engine, commit, plans);
     for (size_t i = 0; i < commit->n_writes && code == STEM_OK; i++) {
         perform(&commit->writes[i], &plans[i], number, pinned);
-        *slot_of(engine, plans[i].hash) = number;
+        *wb_slot_of(engine, plans[i].hash) = number;
     }
     if (code == STEM_OK) {
         active->last = number;
@@ -181,6 +174,26 @@ static size_t cost_of(const stem_commit *commit)
     return cost;
 }
 
+/* Waits for a commit that goes straight through, when there is one, by taking its place; says
+ * whether it has. */
+static bool lock_commits(writeback_engine *engine)
+{
+    pthread_mutex_lock(&engine->commit_lock);
+    if (!atomic_load(&engine->is_through))
+        return false;
+    pthread_mutex_unlock(&engine->commit_lock);
+    pthread_mutex_lock(&engine->through_lock);
+    pthread_mutex_lock(&engine->commit_lock);
+    return true;
+}
+
+static void unlock_commits(writeback_engine *engine, bool has_through_lock)
+{
+    pthread_mutex_unlock(&engine->commit_lock);
+    if (has_through_lock)
+        pthread_mutex_unlock(&engine->through_lock);
+}
+
 /* Judges what may have changed, and enters, at one moment; STEM_EGONE when others have taken
  * the room meanwhile. */
 static int commit_locked(writeback_engine *engine, const stem_commit *commit,
@@ -188,10 +201,10 @@ static int commit_locked(writeback_engine *engine, const stem_commit *commit,
 {
     bool was_empty, is_half;
 
-    pthread_mutex_lock(&engine->commit_lock);
+    const bool has_through_lock = lock_commits(engine);
     for (size_t i = 0; i < commit->n_writes; i++)
         wb_table_prefetch(atomic_load(&engine->active), plans[i].hash);
-    int code = judge_all(engine, commit, judged, failed);
+    int code = stem_wb_judge(engine, commit, judged, true, failed);
     if (code == STEM_OK && commit->n_writes > 0 && !wb_has_room(engine, cost))
         code = STEM_EGONE;
     was_empty = atomic_load(&engine->active)->last == 0;
@@ -202,7 +215,7 @@ static int commit_locked(writeback_engine *engine, const stem_commit *commit,
     was_empty &= atomic_load(&engine->active)->last != 0;
     is_half = atomic_load(&engine->active_bytes) >= engine->budget / 2 &&
               !atomic_exchange(&engine->is_half_told, true);
-    pthread_mutex_unlock(&engine->commit_lock);
+    unlock_commits(engine, has_through_lock);
     if (was_empty || is_half)
         stem_wb_wake(engine);
     return code;
@@ -228,85 +241,13 @@ static int commit_in_memory(writeback_engine *engine, const stem_commit *commit,
         const uint64_t judged =
             atomic_load_explicit(&engine->committed, memory_order_acquire);
         if (code == STEM_OK)
-            code = judge_all(engine, commit, 0, failed);
+            code = stem_wb_judge(engine, commit, 0, false, failed);
         if (code == STEM_OK)
             code = commit_locked(engine, commit, plans, cost, judged, failed);
     } while (code == STEM_EGONE);
     if (plans != few)
         free(plans);
     stem_wb_make_room(engine, 0);
-    return code;
-}
-
-/* ---- Straight through ------------------------------------------------------------- */
-
-static void forget_keys(writeback_engine *engine, const stem_commit *commit)
-{
-    for (size_t i = 0; i < commit->n_writes; i++) {
-        const stem_slice key = commit->writes[i].key;
-        const uint64_t hash = stem_wb_hash(engine, key);
-        pthread_mutex_t *lock = engine->locks[wb_shard_of(hash)];
-
-        pthread_mutex_lock(lock);
-        stem_wb_forget(engine, key, hash);
-        pthread_mutex_unlock(lock);
-    }
-}
-
-/* Commits below, where all is that was committed before; commit_lock is held. Nothing is kept
- * for reading meanwhile, which might be older than what others have seen. The stamps of the
- * expectations are none of the engine below's. */
-static int write_through(writeback_engine *engine, const stem_commit *commit,
-                         size_t *failed)
-{
-    const uint64_t number = atomic_load(&engine->committed) + 1;
-    stem_engine *below = engine->below;
-    stem_commit through = *commit;
-    stem_expectation *bare = NULL;
-
-    if (commit->n_expectations > 0) {
-        bare = malloc(commit->n_expectations * sizeof *bare);
-        if (!bare)
-            return stem_fail(STEM_ENOMEM, "no memory for %zu expectations",
-                             commit->n_expectations);
-        memcpy(bare, commit->expectations, commit->n_expectations * sizeof *bare);
-        for (size_t i = 0; i < commit->n_expectations; i++)
-            bare[i].stamp = 0;
-        through.expectations = bare;
-    }
-    atomic_store(&engine->is_admitting, false);
-    forget_keys(engine, commit);
-    int code = below->ops->commit(below, &through, failed);
-    if (code == STEM_OK || code == STEM_EUNKNOWN) {
-        for (size_t i = 0; i < commit->n_writes; i++)
-            *slot_of(engine, stem_wb_hash(engine, commit->writes[i].key)) = number;
-        atomic_store(&engine->handed_over, number);
-        atomic_store_explicit(&engine->committed, number, memory_order_release);
-    }
-    forget_keys(engine, commit);
-    atomic_store(&engine->is_admitting, true);
-    free(bare);
-    return code;
-}
-
-/* Empties the memory, others going on while most of it is written, and commits below. The
- * thread, which would take the lock again at once, stays away. */
-static int commit_through(writeback_engine *engine, const stem_commit *commit,
-                          size_t *failed)
-{
-    atomic_fetch_add(&engine->n_through, 1);
-    pthread_mutex_lock(&engine->round_lock);
-    int code = stem_wb_round(engine, false);
-    pthread_mutex_lock(&engine->commit_lock);
-    while (code == STEM_OK &&
-           (atomic_load(&engine->frozen) || atomic_load(&engine->active)->last != 0))
-        code = stem_wb_round(engine, true);
-    if (code == STEM_OK)
-        code = write_through(engine, commit, failed);
-    pthread_mutex_unlock(&engine->commit_lock);
-    pthread_mutex_unlock(&engine->round_lock);
-    atomic_fetch_sub(&engine->n_through, 1);
-    stem_wb_wake(engine);
     return code;
 }
 
@@ -335,6 +276,14 @@ static int check_limits(const writeback_engine *engine, const stem_commit *commi
     return STEM_OK;
 }
 
+int stem_wb_make_durable(stem_engine *engine)
+{
+    if (engine->ops->sync(engine) == STEM_OK)
+        return STEM_OK;
+    return stem_fail(STEM_EUNKNOWN, "written, but not known to be durable: %s",
+                     stem_errmsg());
+}
+
 static bool is_failing(writeback_engine *engine)
 {
     pthread_mutex_lock(&engine->state_lock);
@@ -352,10 +301,7 @@ static int commit_synced(writeback_engine *engine, const stem_commit *commit, si
 
     if (code == STEM_OK)
         code = commit_in_memory(engine, commit, cost, failed);
-    if (code == STEM_OK && base->ops->sync(base) != STEM_OK)
-        code = stem_fail(STEM_EUNKNOWN, "written, but not known to be durable: %s",
-                         stem_errmsg());
-    return code;
+    return code == STEM_OK ? stem_wb_make_durable(base) : code;
 }
 
 int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
@@ -366,8 +312,8 @@ int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
     int code = check_limits(engine, commit);
     if (code != STEM_OK)
         return code;
-    if (cost > engine->budget / 2)
-        return commit_through(engine, commit, failed);
+    if (commit->n_writes > 0 && (commit->through || cost > engine->budget / 2))
+        return stem_wb_commit_through(engine, commit, failed);
     if (commit->sync)
         return commit_synced(engine, commit, cost, failed);
     return commit_in_memory(engine, commit, cost, failed);

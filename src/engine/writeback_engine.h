@@ -1,13 +1,14 @@
 /*
- * The write-back engine, shared by its own files only: writeback.c (opening, reading, looking
- * after), writeback_commit.c, writeback_rounds.c (the thread that hands everything to the
- * engine below), writeback_cache.c (values kept for reading), writeback_iter.c (iterators and
- * snapshots).
+ * The write-back engine, shared by its own files only: writeback.c (opening, looking after),
+ * writeback_read.c, writeback_commit.c, writeback_through.c (commits that are not gathered),
+ * writeback_rounds.c (the thread that hands everything to the engine below), writeback_cache.c
+ * (values kept for reading), writeback_iter.c (iterators and snapshots).
  *
  * What is newest of a key is in the active table, else in the frozen one, else below, of which
  * the cache holds copies. What is below is always the state after some commit.
  *
- * Order of locks: round_lock, commit_lock, the shards' in rising order, pin_lock and state_lock.
+ * Order of locks: through_lock, round_lock, commit_lock, the shards' in rising order, pin_lock
+ * and state_lock.
  */
 #ifndef STEM_ENGINE_WRITEBACK_ENGINE_H
 #define STEM_ENGINE_WRITEBACK_ENGINE_H
@@ -23,8 +24,8 @@ typedef struct wb_cached {
     UT_hash_handle hh;
     struct wb_cached *prev, *next; /* in the order in which they are looked at */
     bool is_referenced;
-    size_t len;
-    char bytes[]; /* of the key, then of the value */
+    size_t len, room; /* of the value: bytes that there are, and that could be */
+    char bytes[];     /* of the key, then of the value */
 } wb_cached;
 
 typedef struct wb_shard {
@@ -32,8 +33,14 @@ typedef struct wb_shard {
     uint64_t hits, misses;
     wb_cached *cached; /* the head of a uthash table */
     wb_cached *oldest;
-    /* Each counts what made values that a reader may be about to keep old ones. */
-    uint32_t stamps[WRITEBACK_STAMPS];
+    size_t n_hidden; /* of all stamps */
+    struct {
+        uint32_t
+            changes; /* that made values which a reader may be about to keep old ones */
+        /* Keys that hash there of a commit that goes straight through: what is cached of them
+         * is not to be read, for what is below may be newer. */
+        uint32_t n_hidden;
+    } stamps[WRITEBACK_STAMPS];
 } wb_shard;
 
 /* A moment that is kept: a number, with all that is needed to read the state after it. */
@@ -56,13 +63,17 @@ typedef struct writeback_engine {
     atomic_uint_least64_t *missed;
     size_t missed_mask;
 
+    /* Held by a commit on its way straight through, which is the only one then. */
+    pthread_mutex_t through_lock;
+    /* Set under both locks: nothing enters the memory until it is false again. */
+    atomic_bool is_through;
+
     /* One commit at a time; held while a table is frozen or a moment pinned, too. Nobody waits
-     * for the disk with it, but who re-reads what an expectation is about, and a commit that
-     * goes straight through. */
+     * for the disk with it, but who re-reads what an expectation is about. */
     pthread_mutex_t commit_lock;
     atomic_uint_least64_t committed; /* the number of the last commit */
-    uint64_t
-        key_slots[WRITEBACK_KEY_SLOTS]; /* the last commit on a key that hashes there */
+    /* The last commit on a key that hashes there; for who may commit now. */
+    uint64_t key_slots[WRITEBACK_KEY_SLOTS];
 
     /* Changed with commit_lock, the frozen one by who has round_lock. A reader has the lock
      * of the shard that it reads and takes the active one first: then what the frozen one
@@ -77,7 +88,6 @@ typedef struct writeback_engine {
     atomic_uint_least64_t gathering_since_ns; /* the first commit in the active one */
     atomic_size_t active_bytes, frozen_bytes, cached_bytes;
     atomic_size_t kept_bytes; /* of tables that only pins hold */
-    atomic_bool is_admitting; /* false while a commit goes straight through */
     atomic_size_t next_evicted;
 
     pthread_mutex_t pin_lock;
@@ -92,7 +102,7 @@ typedef struct writeback_engine {
     pthread_cond_t wake, changed;
     pthread_t thread;
     bool is_requested, is_stopping;
-    atomic_uint n_through;      /* commits on their way straight through */
+    atomic_uint n_emptying;     /* commits that have the memory emptied before them */
     uint64_t started, finished; /* attempts at a round */
     uint64_t failed;            /* the last attempt that failed */
     unsigned failures;          /* one after the other, up to now */
@@ -124,17 +134,34 @@ static inline bool wb_has_room(const writeback_engine *engine, size_t bytes)
 /* writeback.c */
 uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key);
 uint64_t stem_wb_now(void);
+/* Locks and unlocks the shards in the mask. */
+void stem_wb_lock(writeback_engine *engine, uint64_t mask);
+void stem_wb_unlock(writeback_engine *engine, uint64_t mask);
+
+/* writeback_read.c */
 /* Reads keys, for the contract and for judging expectations. */
 int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
                  const stem_slice *keys, size_t n, stem_read *reads);
 /* Gives a reader its own copy of a value. */
 int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len);
-/* Locks and unlocks the shards in the mask. */
-void stem_wb_lock(writeback_engine *engine, uint64_t mask);
-void stem_wb_unlock(writeback_engine *engine, uint64_t mask);
 
 /* writeback_commit.c */
 int stem_wb_commit(stem_engine *base, const stem_commit *commit, size_t *failed);
+/* With `judged` 0, judges what nobody has read yet. Otherwise nobody else may commit now, and
+ * what may have been written since it was read, or since commit `judged`, is judged again. */
+int stem_wb_judge(writeback_engine *engine, const stem_commit *commit, uint64_t judged,
+                  bool has_commit_lock, size_t *failed);
+/* Of a key's hash, in key_slots. */
+static inline uint64_t *wb_slot_of(writeback_engine *engine, uint64_t hash)
+{
+    return &engine->key_slots[hash >> 20 & (WRITEBACK_KEY_SLOTS - 1)];
+}
+/* Makes what was written survive the machine's death, or says that this is not known. */
+int stem_wb_make_durable(stem_engine *engine);
+
+/* writeback_through.c. Commits below, behind everything that was gathered, and answers then. */
+int stem_wb_commit_through(writeback_engine *engine, const stem_commit *commit,
+                           size_t *failed);
 
 /* writeback_cache.c */
 /* Room to remember, for each place in memory, about one key that was missed. */
@@ -147,10 +174,21 @@ static inline void wb_prefetch_missed(const writeback_engine *engine, uint64_t h
 }
 /* Whether the key was missed lately, which this miss is noted as. */
 bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash);
+/* Fetches where the key will be looked for. */
+void stem_wb_prefetch(writeback_engine *engine, uint64_t hash);
+/* A commit that goes straight through is about to change the key: it is read below alone from
+ * now on. */
+void stem_wb_hide(writeback_engine *engine, uint64_t hash);
+/* What is cached of it may be read again, and is what is below, where the commit was answered with
+ * `code`. */
+void stem_wb_reveal(writeback_engine *engine, const stem_write *write, uint64_t hash,
+                    int code);
 /* In the next the shard's lock is held. */
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash);
 /* What a key that is about to be read below is admitted with. */
-uint32_t stem_wb_stamp(writeback_engine *engine, uint64_t hash);
+uint32_t stem_wb_stamp(const writeback_engine *engine, uint64_t hash);
+/* Whether what is cached of the key is not to be read now. */
+bool stem_wb_is_hidden(const writeback_engine *engine, uint64_t hash);
 /* Keeps what was read below, unless the stamp is old. */
 void stem_wb_admit(writeback_engine *engine, stem_slice key, uint64_t hash,
                    stem_slice value, uint32_t stamp);
@@ -171,7 +209,7 @@ int stem_wb_flush(stem_engine *base);
 /* Drops it instead. */
 void stem_wb_discard(stem_engine *base);
 /* Writes what is in memory below, nothing or everything; round_lock is held. */
-int stem_wb_round(writeback_engine *engine, bool has_commit_lock);
+int stem_wb_round(writeback_engine *engine);
 /* Wakes the thread: it has something to do. */
 void stem_wb_wake(writeback_engine *engine);
 /* Holds a writer of so many bytes up while memory is short; fails when it stays so. */

@@ -81,17 +81,15 @@ static void keep_hot(writeback_engine *engine, wb_table *table)
 }
 
 /* Lets go of the frozen table, which is below. */
-static void retire(writeback_engine *engine, wb_table *table, bool has_commit_lock)
+static void retire(writeback_engine *engine, wb_table *table)
 {
     keep_hot(engine, table);
-    if (!has_commit_lock)
-        pthread_mutex_lock(&engine->commit_lock);
+    pthread_mutex_lock(&engine->commit_lock);
     atomic_store(&engine->frozen, NULL);
     atomic_store(&engine->handed_over, table->last);
     atomic_store(&engine->frozen_bytes, 0);
     atomic_fetch_add(&engine->kept_bytes, atomic_load(&table->bytes));
-    if (!has_commit_lock)
-        pthread_mutex_unlock(&engine->commit_lock);
+    pthread_mutex_unlock(&engine->commit_lock);
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++) { /* until who may read it has gone */
         pthread_mutex_lock(engine->locks[i]);
         pthread_mutex_unlock(engine->locks[i]);
@@ -116,7 +114,7 @@ static void note_round(writeback_engine *engine, int code)
     pthread_mutex_unlock(&engine->state_lock);
 }
 
-int stem_wb_round(writeback_engine *engine, bool has_commit_lock)
+int stem_wb_round(writeback_engine *engine)
 {
     int code = STEM_OK;
 
@@ -129,11 +127,9 @@ int stem_wb_round(writeback_engine *engine, bool has_commit_lock)
             note_round(engine, STEM_ENOMEM);
             return STEM_ENOMEM;
         }
-        if (!has_commit_lock)
-            pthread_mutex_lock(&engine->commit_lock);
+        pthread_mutex_lock(&engine->commit_lock);
         freeze(engine, &fresh);
-        if (!has_commit_lock)
-            pthread_mutex_unlock(&engine->commit_lock);
+        pthread_mutex_unlock(&engine->commit_lock);
         if (fresh)
             stem_wb_table_release(fresh);
     }
@@ -143,7 +139,7 @@ int stem_wb_round(writeback_engine *engine, bool has_commit_lock)
     engine->extent = stem_wb_table_extent(table);
     code = write_below(engine, table);
     if (code == STEM_OK)
-        retire(engine, table, has_commit_lock);
+        retire(engine, table);
     note_round(engine, code);
     return code;
 }
@@ -171,9 +167,9 @@ static int attempt(writeback_engine *engine)
 {
     pthread_mutex_lock(&engine->round_lock);
     const bool is_retry = atomic_load(&engine->frozen) != NULL;
-    int code = stem_wb_round(engine, false);
+    int code = stem_wb_round(engine);
     if (code == STEM_OK && is_retry)
-        code = stem_wb_round(engine, false);
+        code = stem_wb_round(engine);
     pthread_mutex_unlock(&engine->round_lock);
     return code;
 }
@@ -198,8 +194,8 @@ static uint64_t due_at(const writeback_engine *engine)
 static void wait_for_work(writeback_engine *engine)
 {
     while (!engine->is_stopping &&
-           (!engine->is_requested || atomic_load(&engine->n_through) > 0)) {
-        if (!is_dirty(engine) || atomic_load(&engine->n_through) > 0) {
+           (!engine->is_requested || atomic_load(&engine->n_emptying) > 0)) {
+        if (!is_dirty(engine) || atomic_load(&engine->n_emptying) > 0) {
             pthread_cond_wait(&engine->wake, &engine->state_lock);
             continue;
         }

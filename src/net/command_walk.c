@@ -262,7 +262,8 @@ static int visit_flush(walk_job *job, stem_slice key, bool *is_enough)
 /* Deletes what was gathered. */
 static int delete_gathered(walk_job *job)
 {
-    const stem_commit commit = {.writes = job->writes, .n_writes = job->n_writes};
+    const stem_commit commit = {
+        .writes = job->writes, .n_writes = job->n_writes, .through = true};
     const char *at = job->keys.data;
     size_t failed;
 
@@ -326,8 +327,6 @@ static int run_flushdb(stem_request *request)
     while (code == STEM_OK && !is_done)
         code = step_flushdb(job, request->reply, &is_done);
     job->free(job);
-    if (code == STEM_OK && engine->ops->flush)
-        code = engine->ops->flush(engine);
     return code;
 }
 

@@ -328,6 +328,7 @@ int stem_execution_commit(stem_execution *execution, bool sync)
                                 .n_writes = execution->n_writes,
                                 .expectations = execution->expectations,
                                 .n_expectations = execution->n_expectations,
-                                .sync = sync && execution->n_writes > 0};
+                                .sync = sync && execution->n_writes > 0,
+                                .through = true};
     return engine->ops->commit(engine, &commit, &failed);
 }

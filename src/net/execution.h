@@ -67,7 +67,7 @@ typedef struct stem_execution_mark {
 stem_execution_mark stem_execution_note(const stem_execution *execution);
 void stem_execution_take_back(stem_execution *execution, stem_execution_mark mark);
 
-/* Writes it all as one commit of the engine. STEM_CONFLICT when something it has read is
+/* Writes it all as one commit of the engine, which survives the process. STEM_CONFLICT when something it has read is
  * different by now: reset it and run the commands again. Otherwise the engine's answer. With no
  * writes, that all it has read was there at one moment; nobody is asked where it was read at
  * once. The execution is to be reset afterwards. */

@@ -32,7 +32,7 @@ struct stem_group {
     stem_slice *args;
     size_t n_args, args_capacity;
     stem_connection *connections;
-    bool wants_sync, is_only_in_memory; /* the engine could not flush it */
+    bool wants_sync;
     uint64_t n_commits, n_conflicts, n_failures;
 };
 
@@ -210,18 +210,13 @@ bool stem_group_add_transaction(stem_group *group, stem_connection *from)
 
 /* ---- Committing ------------------------------------------------------------------- */
 
-/* As PROCESS asks for, also where the engine gathers commits in memory. */
-static int write_through(stem_group *group)
+static int commit_all(stem_group *group)
 {
-    stem_engine *engine = group->server->engine;
     const bool has_writes = stem_execution_writes(group->execution) > 0;
 
     int code = stem_execution_commit(group->execution, false);
-    if (code == STEM_OK && has_writes) {
+    if (code == STEM_OK && has_writes)
         group->n_commits++;
-        group->is_only_in_memory |=
-            engine->ops->flush && engine->ops->flush(engine) != STEM_OK;
-    }
     return code;
 }
 
@@ -268,7 +263,7 @@ static void commit_apart(stem_group *group)
             stem_execution_reset(group->execution);
             each->from->output.bytes.len = start;
             run(group, each);
-            code = write_through(group);
+            code = commit_all(group);
         }
         if (code != STEM_OK)
             answer_with_failure(each, code);
@@ -296,14 +291,13 @@ static void replace_reply(member *of, int code)
     free(error.bytes.data);
 }
 
-/* What was written is not known to survive what it was to survive. */
-static void answer_unknown(stem_group *group, bool is_synced)
+/* What was written is not known to survive the machine. */
+static void answer_unknown(stem_group *group)
 {
     for (size_t i = group->n_members; i > 0; i--) {
         member *each = &group->members[i - 1];
 
-        if ((group->is_only_in_memory && each->has_written) ||
-            (!is_synced && each->wants_sync))
+        if (each->wants_sync)
             replace_reply(each, STEM_EUNKNOWN);
     }
 }
@@ -313,21 +307,18 @@ void stem_group_commit(stem_group *group)
     enum { ATTEMPTS = 8 };
     stem_engine *engine = group->server->engine;
 
-    int code = write_through(group);
+    int code = commit_all(group);
     for (int tries = 1; code == STEM_CONFLICT && tries < ATTEMPTS; tries++) {
         group->n_conflicts++;
         run_all_again(group);
-        code = write_through(group);
+        code = commit_all(group);
     }
     if (code == STEM_CONFLICT || (code == STEM_EINVAL && group->n_members > 1))
         commit_apart(group);
     else if (code != STEM_OK)
         answer_failure(group, code);
-    bool is_synced = true;
-    if (group->wants_sync)
-        is_synced = engine->ops->sync(engine) == STEM_OK;
-    if (!is_synced || group->is_only_in_memory)
-        answer_unknown(group, is_synced);
+    if (group->wants_sync && engine->ops->sync(engine) != STEM_OK)
+        answer_unknown(group);
 }
 
 /* ---- Finishing -------------------------------------------------------------------- */
@@ -344,7 +335,7 @@ static void empty(stem_group *group)
     metrics->commit_failures += group->n_failures;
     group->n_commits = group->n_conflicts = group->n_failures = 0;
     group->n_members = group->n_args = 0;
-    group->wants_sync = group->is_only_in_memory = false;
+    group->wants_sync = false;
     group->connections = NULL;
     stem_execution_reset(group->execution);
 }

@@ -151,7 +151,8 @@ int stem_session_records_write(stem_engine *engine, const stem_session_record *b
         add_end(&all, ending[i]);
     int code = beginning ? add_beginning(&all, beginning) : STEM_OK;
     if (code == STEM_OK) {
-        const stem_commit made = {.writes = all.writes, .n_writes = all.n_writes};
+        const stem_commit made = {
+            .writes = all.writes, .n_writes = all.n_writes, .through = true};
 
         code = engine->ops->commit(engine, &made, &failed);
     }

@@ -1,0 +1,249 @@
+/*
+ * The write-back engine: reading what is newest.
+ *
+ * Several keys are read from one state: at one moment where all are in memory. Otherwise those
+ * that are not are read below, and that was the state then, if nobody has written any of the keys
+ * meanwhile; if somebody has, a moment is pinned.
+ */
+#include <stdlib.h>
+
+#include "writeback_engine.h"
+
+int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len)
+{
+    read->data = malloc(len > 0 ? len : 1);
+    if (!read->data)
+        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", len);
+    memcpy(read->data, bytes, len);
+    read->len = len;
+    return STEM_OK;
+}
+
+/* Looks for a key in memory, the lock of its shard being held: STEM_NOTFOUND when only the
+ * engine below knows. Counts how that went. */
+static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
+                       stem_read *read)
+{
+    wb_shard *shard = &engine->shards[wb_shard_of(hash)];
+    wb_table *tables[2];
+
+    *read = (stem_read){0};
+    tables[0] = atomic_load_explicit(&engine->active, memory_order_acquire);
+    tables[1] = atomic_load_explicit(&engine->frozen, memory_order_acquire);
+    for (size_t t = 0; t < 2; t++) {
+        wb_entry *entry = tables[t] ? wb_table_find(tables[t], key, hash) : NULL;
+
+        if (entry && entry->newest) {
+            shard->hits++;
+            wb_table_heat(tables[t], entry, 1);
+            return entry->newest->is_delete
+                       ? STEM_OK
+                       : stem_wb_copy_out(read, entry->newest->bytes, entry->newest->len);
+        }
+    }
+    wb_cached *cached =
+        stem_wb_is_hidden(engine, hash) ? NULL : stem_wb_cached(engine, key, hash);
+    if (!cached) {
+        shard->misses++;
+        return STEM_NOTFOUND;
+    }
+    shard->hits++;
+    cached->is_referenced = true;
+    return stem_wb_copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
+}
+
+/* A value was read below, which is worth keeping if its key was missed lately. */
+static void offer(writeback_engine *engine, stem_slice key, uint64_t hash,
+                  const stem_read *read, uint32_t stamp)
+{
+    enum { ADMITTED_BYTES = 256 };
+    pthread_mutex_t *lock = engine->locks[wb_shard_of(hash)];
+
+    if (!read->data || !stem_wb_note_miss(engine, hash) ||
+        !stem_wb_is_keepable(engine, read->len))
+        return;
+    stem_wb_make_room(engine, key.len + read->len + ADMITTED_BYTES);
+    pthread_mutex_lock(lock);
+    stem_wb_admit(engine, key, hash, (stem_slice){read->data, read->len}, stamp);
+    pthread_mutex_unlock(lock);
+}
+
+static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)
+{
+    const uint64_t hash = stem_wb_hash(engine, key);
+    pthread_mutex_t *lock = engine->locks[wb_shard_of(hash)];
+
+    wb_prefetch_missed(engine, hash);
+    pthread_mutex_lock(lock);
+    int code = read_memory(engine, key, hash, read);
+    const uint32_t stamp = stem_wb_stamp(engine, hash);
+    pthread_mutex_unlock(lock);
+    if (code != STEM_NOTFOUND)
+        return code;
+
+    code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
+    if (code == STEM_OK)
+        offer(engine, key, hash, read, stamp);
+    return code;
+}
+
+/* ---- Several keys ----------------------------------------------------------------- */
+
+/* A key that is read with others. */
+typedef struct sought {
+    uint64_t hash;
+    uint32_t stamp;
+    bool is_missing;
+} sought;
+
+static void free_reads(stem_read *reads, size_t n)
+{
+    while (n-- > 0)
+        free(reads[n].data);
+}
+
+/* Reads what is in memory at one moment, and how many keys are not. */
+static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, size_t n,
+                              sought *all, stem_read *reads, size_t *n_missing)
+{
+    uint64_t mask = 0;
+    size_t done = 0;
+    int code = STEM_OK;
+
+    *n_missing = 0;
+    for (size_t i = 0; i < n; i++) {
+        all[i].hash = stem_wb_hash(engine, keys[i]);
+        mask |= UINT64_C(1) << wb_shard_of(all[i].hash);
+    }
+    stem_wb_lock(engine, mask);
+    for (; done < n && code == STEM_OK; done++) {
+        code = read_memory(engine, keys[done], all[done].hash, &reads[done]);
+        all[done].stamp = stem_wb_stamp(engine, all[done].hash);
+        all[done].is_missing = code == STEM_NOTFOUND;
+        if (all[done].is_missing) {
+            ++*n_missing;
+            code = STEM_OK;
+        }
+    }
+    stem_wb_unlock(engine, mask);
+    if (code != STEM_OK)
+        free_reads(reads, done);
+    return code;
+}
+
+/* Whether nobody has written any of the keys since they were looked for. */
+static bool is_unchanged(writeback_engine *engine, const sought *all, size_t n)
+{
+    uint64_t mask = 0;
+    bool is_same = true;
+
+    for (size_t i = 0; i < n; i++)
+        mask |= UINT64_C(1) << wb_shard_of(all[i].hash);
+    stem_wb_lock(engine, mask);
+    for (size_t i = 0; i < n && is_same; i++)
+        is_same = stem_wb_stamp(engine, all[i].hash) == all[i].stamp;
+    stem_wb_unlock(engine, mask);
+    return is_same;
+}
+
+/* Reads below what is not in memory, all from one state. */
+static int read_missing(writeback_engine *engine, const stem_slice *keys, size_t n,
+                        const sought *all, stem_read *reads, size_t n_missing)
+{
+    stem_engine *below = engine->below;
+    stem_slice *missing = malloc(n_missing * (sizeof *missing + sizeof(stem_read)));
+    size_t found = 0;
+
+    if (!missing)
+        return stem_fail(STEM_ENOMEM, "no memory to read %zu keys", n_missing);
+    stem_read *read = (stem_read *)(missing + n_missing);
+    for (size_t i = 0; i < n; i++)
+        if (all[i].is_missing)
+            missing[found++] = keys[i];
+    int code = below->ops->read(below, NULL, missing, n_missing, read);
+    for (size_t i = n; i-- > 0 && code == STEM_OK;)
+        if (all[i].is_missing)
+            reads[i] = read[--found];
+    free(missing);
+    return code;
+}
+
+/* Reads from memory and below; STEM_EGONE when somebody has written meanwhile. */
+static int read_mixed(writeback_engine *engine, const stem_slice *keys, size_t n,
+                      sought *all, stem_read *reads)
+{
+    size_t n_missing;
+
+    int code = read_all_in_memory(engine, keys, n, all, reads, &n_missing);
+    if (code != STEM_OK || n_missing == 0)
+        return code;
+    code = read_missing(engine, keys, n, all, reads, n_missing);
+    if (code == STEM_OK && !is_unchanged(engine, all, n))
+        code = STEM_EGONE;
+    if (code != STEM_OK)
+        free_reads(reads, n);
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        if (all[i].is_missing)
+            offer(engine, keys[i], all[i].hash, &reads[i], all[i].stamp);
+    return code;
+}
+
+static int read_each_pinned(writeback_engine *engine, const wb_pin *pin,
+                            const stem_slice *keys, size_t n, stem_read *reads)
+{
+    size_t done = 0;
+    int code = STEM_OK;
+
+    while (done < n && code == STEM_OK) {
+        code = stem_wb_read_pinned(engine, pin, keys[done], &reads[done]);
+        if (code == STEM_OK)
+            done++;
+    }
+    if (code != STEM_OK)
+        free_reads(reads, done);
+    return code;
+}
+
+static int read_several(writeback_engine *engine, const stem_slice *keys, size_t n,
+                        stem_read *reads)
+{
+    enum { FEW = 128 };
+    sought few[FEW], *all = few;
+    wb_pin *pin;
+
+    if (n > FEW)
+        all = malloc(n * sizeof *all);
+    if (!all)
+        return stem_fail(STEM_ENOMEM, "no memory to read %zu keys", n);
+    int code = read_mixed(engine, keys, n, all, reads);
+    if (all != few)
+        free(all);
+    if (code != STEM_EGONE)
+        return code;
+    code = stem_wb_pin(engine, false, &pin);
+    if (code != STEM_OK)
+        return code;
+    code = read_each_pinned(engine, pin, keys, n, reads);
+    stem_wb_unpin(engine, pin);
+    return code;
+}
+
+int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
+                 const stem_slice *keys, size_t n, stem_read *reads)
+{
+    writeback_engine *engine = writeback_of(base);
+    /* Before the read, which then sees that commit, and perhaps more. */
+    const uint64_t stamp =
+        snapshot ? 0 : atomic_load_explicit(&engine->committed, memory_order_acquire);
+    int code;
+
+    if (snapshot)
+        code = read_each_pinned(engine, snapshot, keys, n, reads);
+    else if (n == 1)
+        code = read_newest(engine, *keys, reads);
+    else
+        code = read_several(engine, keys, n, reads);
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        reads[i].stamp = stamp;
+    return code;
+}

@@ -114,7 +114,7 @@ static stem_engine *open_over(stem_engine **lower, size_t bytes, size_t ms)
                        options = {.writeback_bytes = bytes, .writeback_ms = ms};
     stem_engine *engine;
 
-    assert_ok(stem_engine_acquire(path_in(temp_dir(), "db"), &plain, lower));
+    assert_ok(stem_engine_acquire(path_in(temp_dir(), "db"), &plain, NULL, lower));
     below.real = (*lower)->ops;
     below.ops = *below.real;
     below.ops.read = counted_read;
@@ -784,7 +784,7 @@ static void write_until_killed(void *argument)
     ledger *book = argument;
     stem_engine *engine;
 
-    must_ok(stem_engine_acquire(book->path, &options, &engine));
+    must_ok(stem_engine_acquire(book->path, &options, NULL, &engine));
     for (int number = 1;; number++) {
         char text[VALUE_BYTES];
         const stem_write gathered = {slice("gathered"), number_text(number, text), false};
@@ -814,7 +814,7 @@ static void check_after_death(void *argument)
     const ledger *book = argument;
     stem_engine *engine;
 
-    must_ok(stem_engine_acquire(book->path, &plain, &engine));
+    must_ok(stem_engine_acquire(book->path, &plain, NULL, &engine));
     const int number = number_at(engine, "through");
     must(number >= atomic_load(&book->answered));
     must(number_at(engine, "gathered") >= number - number % 8);

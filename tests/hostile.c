@@ -49,78 +49,80 @@ const size_t n_hostile_neighbours =
  */
 static const struct shape {
     const char *name, *words;
-    bool is_rare;
+    uint32_t weight; /* of those that hostile_make_any draws */
 } shapes[] = {
-    {"APPEND", "k v", false},
-    {"AUTH", "v", true},
-    {"AUTH", "k v", true},
-    {"CLIENT", "ID", false},
-    {"CLIENT", "GETNAME", false},
-    {"CLIENT", "SETNAME k", false},
-    {"CLIENT", "LIST ? k", false},
-    {"COMMAND", "? COUNT", true},
-    {"COMMAND", "INFO k", false},
-    {"COPY", "k k ? REPLACE", false},
-    {"DBSIZE", "", false},
-    {"DECR", "k", false},
-    {"DECRBY", "k n", false},
-    {"DEL", "k K", false},
-    {"DISCARD", "", false},
-    {"ECHO", "k", false},
-    {"EXEC", "", false},
-    {"EXISTS", "k K", false},
-    {"FLUSHDB", "? ASYNC", true},
-    {"GET", "k", false},
-    {"GETDEL", "k", false},
-    {"GETSET", "k v", false},
-    {"HELLO", "? 2", false},
-    {"HELLO", "3", false},
-    {"HELLO", "2 SCOPE k", true},
-    {"HELLO", "3 SCOPE k AUTH k v", true},
-    {"INCR", "k", false},
-    {"INCRBY", "k n", false},
-    {"INCRBYFLOAT", "k n", false},
-    {"INFO", "? k", false},
-    {"KEYS", "p", false},
-    {"MGET", "k K", false},
-    {"MSET", "k v V", false},
-    {"MSETNX", "k v V", false},
-    {"MULTI", "", false},
-    {"PING", "? k", false},
-    {"QUIT", "", true},
-    {"RENAME", "k k", false},
-    {"RENAMENX", "k k", false},
-    {"SCAN", "c ? MATCH p ? COUNT n", false},
-    {"SELECT", "n", false},
-    {"SET", "k v ? GET", false},
-    {"SET", "k v NX ? GET", false},
-    {"SET", "k v XX ? KEEPTTL", false},
-    {"SET", "k v EX n", false},
-    {"SETNX", "k v", false},
-    {"STEM.ATTACH", "1 n NEW", true},
-    {"STEM.ATTACH", "1 n i", false},
-    {"STEM.CHILDREN", "? k ? AFTER k ? LIMIT n", false},
-    {"STEM.CHILDREN", "AFTER k", false},
-    {"STEM.COMMIT", "n - o", false},
-    {"STEM.COMMIT", "n SYNC o", true},
-    {"STEM.COMPACT", "b b", true},
-    {"STEM.DETACH", "", true},
-    {"STEM.ESTIMATE", "b b", false},
-    {"STEM.FLUSH", "", false},
-    {"STEM.GET", "k ? JSON", false},
-    {"STEM.PUT", "k m", false},
-    {"STEM.PUTJSON", "k j", false},
-    {"STEM.RANGE", "s b b d n n ? KEYS", false},
-    {"STEM.READ", "s k K", false},
-    {"STEM.RELEASE", "s", false},
-    {"STEM.SNAPSHOT", "", false},
-    {"STEM.STATS", "", false},
-    {"STEM.SYNC", "", true},
-    {"STRLEN", "k", false},
-    {"TYPE", "k", false},
-    {"UNLINK", "k K", false},
-    {"UNWATCH", "", false},
-    {"WATCH", "k K", false},
+    {"APPEND", "k v", 10},
+    {"AUTH", "v", 1},
+    {"AUTH", "k v", 1},
+    {"CLIENT", "ID", 10},
+    {"CLIENT", "GETNAME", 10},
+    {"CLIENT", "SETNAME k", 10},
+    {"CLIENT", "LIST ? k", 10},
+    {"COMMAND", "? COUNT", 1},
+    {"COMMAND", "INFO k", 10},
+    {"COPY", "k k ? REPLACE", 10},
+    {"DBSIZE", "", 20},
+    {"DECR", "k", 10},
+    {"DECRBY", "k n", 10},
+    {"DEL", "k K", 10},
+    {"DISCARD", "", 10},
+    {"ECHO", "k", 10},
+    {"EXEC", "", 15},
+    {"EXISTS", "k K", 10},
+    {"FLUSHDB", "? ASYNC", 1},
+    {"GET", "k", 20},
+    {"GETDEL", "k", 10},
+    {"GETSET", "k v", 10},
+    {"HELLO", "? 2", 10},
+    {"HELLO", "3", 10},
+    {"HELLO", "2 SCOPE k", 6},
+    {"HELLO", "3 SCOPE k AUTH k v", 1},
+    {"INCR", "k", 10},
+    {"INCRBY", "k n", 10},
+    {"INCRBYFLOAT", "k n", 10},
+    {"INFO", "? k", 10},
+    {"KEYS", "p", 20},
+    {"MGET", "k K", 10},
+    {"MSET", "k v V", 10},
+    {"MSETNX", "k v V", 10},
+    {"MULTI", "", 8},
+    {"PING", "? k", 10},
+    {"QUIT", "", 1},
+    {"RENAME", "k k", 10},
+    {"RENAMENX", "k k", 10},
+    {"SCAN", "c ? MATCH p ? COUNT n", 60},
+    {"SELECT", "n", 10},
+    {"SET", "k v ? GET", 10},
+    {"SET", "k v NX ? GET", 10},
+    {"SET", "k v XX ? KEEPTTL", 10},
+    {"SET", "k v EX n", 10},
+    {"SETNX", "k v", 10},
+    {"STEM.ATTACH", "1 n NEW", 1},
+    {"STEM.ATTACH", "1 n i", 10},
+    {"STEM.CHILDREN", "? k ? AFTER k ? LIMIT n", 20},
+    {"STEM.CHILDREN", "AFTER k", 20},
+    {"STEM.COMMIT", "0 - o", 40},
+    {"STEM.COMMIT", "n - o", 20},
+    {"STEM.COMMIT", "n SYNC o", 1},
+    {"STEM.COMPACT", "b b", 2},
+    {"STEM.DETACH", "", 1},
+    {"STEM.ESTIMATE", "b b", 20},
+    {"STEM.FLUSH", "", 10},
+    {"STEM.GET", "k ? JSON", 20},
+    {"STEM.PUT", "k m", 10},
+    {"STEM.PUTJSON", "k j", 10},
+    {"STEM.RANGE", "s b b d n n ? KEYS", 60},
+    {"STEM.READ", "s k K", 40},
+    {"STEM.RELEASE", "s", 10},
+    {"STEM.SETTINGS", "", 5},
+    {"STEM.SNAPSHOT", "", 12},
+    {"STEM.STATS", "", 10},
+    {"STEM.SYNC", "", 1},
+    {"STRLEN", "k", 10},
+    {"TYPE", "k", 10},
+    {"UNLINK", "k K", 10},
+    {"UNWATCH", "", 10},
+    {"WATCH", "k K", 20},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -190,29 +192,34 @@ static void add_neighbour(hostile_request *request)
 static void add_key(hostile_request *request)
 {
     static const char alphabet[] = "\0\x01/\\aabin.\xFF";
-    static const char *const texts[] = {
-        "",         "a",     "a/b",        "deep/a", "..",        "../out/hidden",
-        "/",        "//",    "a/",         "/a",     "\\x00",     "\\x61",
-        "a/\\x00b", ".",     "out/hidden", "hidden", "in/deep/a", "\\/",
-        "a\\/b",    "\\xFF", "deep",       "\\x01",  "in",        "deep/\\x01"};
+    static const char *const paths[] = {
+        "a",       "a/b",           "deep/a",   "deep",      "hidden",      "out/hidden",
+        "in",      "in/a",          "..",       "in/deep/a", "a\\/b",       "\\xFF",
+        "\\x01/b", "../out/hidden", "deeper/a", "deeper",    "deep\\x01/b", "deep\\x01",
+        "."};
+    static const char *const no_paths[] = {"",   "/",     "//",    "a/",       "/a",
+                                           "\\", "\\x00", "\\x61", "a/\\x00b", "a//b"};
+    const uint32_t n = random_below(24);
 
-    switch (random_below(12)) {
-    case 0:
+    if (n == 0)
         add_long(request);
-        break;
-    case 1:
-    case 2:
+    else if (n < 5)
         add_neighbour(request);
-        break;
-    case 3:
-    case 4:
-    case 5:
+    else if (n < 8)
         add_random(request, alphabet, sizeof alphabet - 1, 6);
-        break;
-    default:
-        add_one_of(request, texts);
-        break;
-    }
+    else if (n < 11)
+        add_one_of(request, no_paths);
+    else
+        add_one_of(request, paths);
+}
+
+/* Where a range begins or ends: often nowhere. */
+static void add_bound(hostile_request *request)
+{
+    if (random_below(2))
+        add_text(request, "");
+    else
+        add_key(request);
 }
 
 static void add_value(hostile_request *request)
@@ -246,8 +253,8 @@ static void add_pattern(hostile_request *request)
 
 static void add_number(hostile_request *request)
 {
-    static const char *const numbers[] = {"0",   "1",       "2",  "3",
-                                          "100", "1000000", "-1", "x"};
+    static const char *const numbers[] = {"0",   "1",   "2",       "3",  "7",
+                                          "100", "400", "1000000", "-1", "x"};
 
     add_one_of(request, numbers);
 }
@@ -259,13 +266,16 @@ static void add_operation(hostile_request *request)
     const uint32_t i = random_below(6);
 
     add_text(request, names[i]);
-    add_key(request);
+    if (i == 4)
+        add_bound(request);
+    else
+        add_key(request);
     if (i == 0)
         add_packed(request);
     else if (i == 3)
         add_text(request, random_below(2) ? GUESSED_VALUE : "\x01");
     else if (i == 4)
-        add_key(request);
+        add_bound(request);
     else if (i == 5)
         add_text(request, "[1]");
 }
@@ -307,6 +317,8 @@ static void add_letter(hostile_request *request, char letter)
 
     switch (letter) {
     case 'b':
+        add_bound(request);
+        break;
     case 'k':
         add_key(request);
         break;
@@ -350,6 +362,11 @@ static void add_letter(hostile_request *request, char letter)
     }
 }
 
+void hostile_start(uint64_t seed)
+{
+    random_state = seed;
+}
+
 static void make(hostile_request *request, const struct shape *shape)
 {
     const char *at = shape->words;
@@ -383,12 +400,14 @@ void hostile_make(hostile_request *request, const char *command)
 
 void hostile_make_any(hostile_request *request)
 {
-    const struct shape *shape;
+    uint32_t sum = 0, left;
+    size_t i = 0;
 
-    do
-        shape = &shapes[random_below(N_SHAPES)];
-    while (shape->is_rare && random_below(12) > 0);
-    make(request, shape);
+    for (size_t n = 0; n < N_SHAPES; n++)
+        sum += shapes[n].weight;
+    for (left = random_below(sum); left >= shapes[i].weight; i++)
+        left -= shapes[i].weight;
+    make(request, &shapes[i]);
 }
 
 void hostile_free(hostile_request *request)

@@ -45,6 +45,8 @@ typedef struct hostile_request {
     stem_buffer bytes;
 } hostile_request;
 
+/* Where the random choices begin, of the calling thread: they are no others than this says. */
+void hostile_start(uint64_t seed);
 /* Makes one of that command, in which the number of words is never wrong, instead of what it
  * was; the command is one that hostile_knows. */
 void hostile_make(hostile_request *request, const char *command);

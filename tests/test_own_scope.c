@@ -204,6 +204,7 @@ START_TEST(a_confined_request_gives_nothing_away_and_changes_nothing_outside)
     random_state = 42 + (uint64_t)_i;
     const uint64_t seed = random_start();
 
+    hostile_start(seed);
     scope = scopes[_i % 2];
     has_raw_keys = _i >= 2;
     open_worlds();

@@ -3,14 +3,17 @@
  */
 #include "engine_support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config.h"
-#ifdef HAVE_HIREDIS
-#include "small_server.h"
+#include "translating_engine.h"
+
+#if defined(HAVE_HIREDIS) && defined(HAVE_LIBEVENT)
+#define CAN_SERVE
 #endif
 
-#define SERVED "served" /* by a small server of the test's own */
+#define SERVED "served" /* by a server of the test's own, from memory */
 
 /* An engine joins the suite with a line here. NULL is a new directory. */
 static const struct {
@@ -25,13 +28,13 @@ static const struct {
     {"mem:", {.writeback_bytes = 1 << 20}, 0},
     {NULL, {.writeback_bytes = 64 << 20, .writeback_ms = 60000}, 1},
     {NULL, {.writeback_bytes = 1 << 20, .writeback_ms = 1}, 2},
-#ifdef HAVE_HIREDIS
+#ifdef CAN_SERVE
     {SERVED, {0}, 0},
 #endif
 };
 enum { LOCATIONS = sizeof locations / sizeof *locations };
 const int n_engine_locations = LOCATIONS;
-#ifdef HAVE_HIREDIS
+#ifdef CAN_SERVE
 const int n_local_engine_locations = LOCATIONS - 1;
 #else
 const int n_local_engine_locations = LOCATIONS;
@@ -39,22 +42,26 @@ const int n_local_engine_locations = LOCATIONS;
 
 _Thread_local size_t last_failed;
 
-#ifdef HAVE_HIREDIS
-static bool is_served;
+#ifdef CAN_SERVE
+static stem_server *server;
 
 static const char *start_serving(void)
 {
-    enum { SLOTS = 4 };
+    static char location[512];
+    const char *listen[] = {location, NULL};
+    stem_db *db;
 
-    is_served = true;
-    return start_small_server(SLOTS);
+    snprintf(location, sizeof location, "unix:%s", path_in(temp_dir(), "s"));
+    assert_ok(stem_open(&db, "mem:", NULL));
+    assert_ok(stem_server_open(&server, db, STEM_SERVER_OPTIONS(.listen = listen)));
+    assert_ok(stem_close(db)); /* the server has its own */
+    return location;
 }
 
 static void stop_serving(void)
 {
-    if (is_served)
-        stop_small_server();
-    is_served = false;
+    assert_ok(stem_server_close(server));
+    server = NULL;
 }
 #else
 static const char *start_serving(void)
@@ -111,13 +118,16 @@ static void remove_all(stem_engine *engine)
 stem_engine *open_engine(int location)
 {
     const char *where = locations[location].location;
+    const bool is_served = where && strcmp(where, SERVED) == 0;
     stem_engine *engine;
 
     if (!where)
         where = path_in(temp_dir(), "db");
-    else if (strcmp(where, SERVED) == 0)
+    else if (is_served)
         where = start_serving();
     assert_ok(stem_engine_acquire(where, &locations[location].options, NULL, &engine));
+    if (is_served)
+        engine = translating_engine_over(engine);
     let_commits_through(engine, locations[location].through);
     remove_all(engine);
     return engine;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "translating_engine.h"
+
 /* ---- Reading ---------------------------------------------------------------------- */
 
 START_TEST(a_key_reads_as_it_was_written_whatever_its_bytes)
@@ -535,11 +537,26 @@ static void assert_too_large(stem_engine *engine, const stem_write *large, size_
     assert_absent(engine, NULL, slice("small"));
 }
 
+/* A key of so many bytes, which is a path as well; to free(). */
+static stem_slice key_of(size_t len)
+{
+    char *bytes = malloc(len);
+
+    ck_assert_ptr_nonnull(bytes);
+    memset(bytes, 'k', len);
+    for (size_t i = STEM_COMPONENT_MAX; i + 2 < len; i += STEM_COMPONENT_MAX)
+        bytes[i] = '\0';
+    return (stem_slice){bytes, len};
+}
+
+/* Limits are the location's own, and what reaches them is nothing that could be translated:
+ * keys that are paths, and a value that is MessagePack. */
 START_TEST(what_is_over_a_limit_is_refused_before_anything_is_written)
 {
-    stem_engine *engine = open_engine(_i);
+    stem_engine *opened = open_engine(_i), *engine = translated_engine(opened);
     const size_t most = engine->max_value_bytes, most_key = engine->max_key_bytes;
     char *bytes = reserve(most + 1);
+    const stem_slice too_long = key_of(most_key + 1);
     size_t n = engine->max_commit_bytes / most + 1;
     stem_write many[7];
 
@@ -547,8 +564,8 @@ START_TEST(what_is_over_a_limit_is_refused_before_anything_is_written)
     ck_assert_uint_ge(most, STEM_VALUE_MAX);
     ck_assert_uint_ge(engine->max_commit_bytes, most + most_key);
     const stem_write value = {slice("k"), {bytes, most + 1}, false};
-    const stem_write key = {{bytes, most_key + 1}, slice("x"), false};
-    const stem_write key_only = {{bytes, most_key + 1}, slice(""), true};
+    const stem_write key = {too_long, slice("x"), false};
+    const stem_write key_only = {too_long, slice(""), true};
     assert_too_large(engine, &value, 1);
     assert_too_large(engine, &key, 1);
     assert_too_large(engine, &key_only, 1);
@@ -558,11 +575,12 @@ START_TEST(what_is_over_a_limit_is_refused_before_anything_is_written)
     assert_too_large(engine, many, n);
     assert_absent(engine, NULL, slice("k"));
 
-    const stem_write longest = {{bytes, most_key}, slice("x"), false};
+    const stem_write longest = {{too_long.data, most_key}, slice("x"), false};
     assert_ok(commit(engine, &longest, 1, NULL, 0));
     assert_holds(engine, NULL, longest.key, slice("x"));
     munmap(bytes, most + 1);
-    close_engine(engine);
+    free((char *)(uintptr_t)too_long.data);
+    close_engine(opened);
 }
 END_TEST
 

@@ -364,6 +364,14 @@ static void run_session_task(stem_task *task)
                               : stem_sessions_end(sessions, &what->id);
 }
 
+/* Of what is sent; stored it has the scope before it. */
+static size_t longest_key(const stem_connection *connection)
+{
+    const size_t most = connection->server->engine->max_key_bytes;
+
+    return (most < STEM_PATH_MAX ? most : STEM_PATH_MAX) - connection->scope_len;
+}
+
 static void attached(stem_connection *connection, const stem_id *id, unsigned slot)
 {
     stem_server *server = connection->server;
@@ -382,7 +390,7 @@ static void attached(stem_connection *connection, const stem_id *id, unsigned sl
     stem_reply_array(reply, 5);
     stem_reply_bulk(reply, text, sizeof text);
     stem_reply_integer(reply, stem_sessions_slots(server->sessions, id));
-    stem_reply_integer(reply, (int64_t)(engine->max_key_bytes - connection->scope_len));
+    stem_reply_integer(reply, (int64_t)longest_key(connection));
     stem_reply_integer(reply, (int64_t)engine->max_value_bytes);
     stem_reply_integer(reply, (int64_t)engine->max_commit_bytes);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "small_server.h"
 #include "stem.h"
 #include "support.h"
+#include "wire_peer.h"
 
 enum { SLOTS = 3, N_THREADS = 6, N_INCREMENTS = 200 };
 
@@ -298,6 +300,53 @@ START_TEST(a_socket_of_a_long_path_is_reached)
 }
 END_TEST
 
+/* ---- Given up --------------------------------------------------------------------- */
+
+/* Attaches whoever comes, and hangs up once the next request is there, as a server does to
+ * which it is too large. */
+static void *hang_up_on_requests(void *listener)
+{
+    static const char attached[] = "*5\r\n$32\r\n0123456789abcdef0123456789abcdef\r\n"
+                                   ":1\r\n:65536\r\n:1073741824\r\n:1073741824\r\n";
+    int fd;
+
+    while ((fd = accept(*(const int *)listener, NULL, NULL)) >= 0) {
+        FILE *from = open_peer(fd);
+        wire_request request;
+
+        if (read_request(from, &request)) {
+            free_request(&request);
+            write_bytes(fd, attached, strlen(attached));
+            if (read_request(from, &request))
+                free_request(&request);
+        }
+        fclose(from);
+    }
+    return NULL;
+}
+
+/* That much of it moves each time is no reason to try for ever. */
+START_TEST(what_a_server_always_hangs_up_on_is_given_up)
+{
+    const char *path = path_in(temp_dir(), "s");
+    const size_t size = 3 << 20;
+    char *bytes = calloc(1, size), location[512];
+    int listener = listen_at(path);
+    pthread_t thread;
+    stem_db *db;
+
+    pthread_create(&thread, NULL, hang_up_on_requests, &listener);
+    snprintf(location, sizeof location, "unix:%s", path);
+    assert_ok(stem_open(&db, location, STEM_OPTIONS(.timeout_ms = 200)));
+    assert_code(stem_put_value(db, "a", stem_bin(bytes, size)), STEM_EUNKNOWN);
+    assert_ok(stem_close(db));
+    shutdown(listener, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    close(listener);
+    free(bytes);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("remote");
@@ -312,6 +361,7 @@ int main(void)
                         0, 2);
     tcase_add_loop_test(broken, an_iterator_outlives_its_connections, 0, 2);
     tcase_add_test(broken, what_another_server_does_not_know_is_gone_and_never_mixed);
+    tcase_add_test(broken, what_a_server_always_hangs_up_on_is_given_up);
     tcase_add_test(process, a_forked_child_keeps_neither_handle_nor_descriptor);
     tcase_add_test(process, a_connection_that_the_server_has_closed_raises_no_signal);
     tcase_add_test(process, a_socket_of_a_long_path_is_reached);

@@ -1,7 +1,7 @@
 /*
  * The time limit of one call on a served database. It is counted from the call's beginning,
  * and anew for every MiB that moves: what is large and arrives is waited for, what trickles
- * is not.
+ * is not. What moved in an attempt that has failed does not count.
  */
 #ifndef STEM_ENGINE_REMOTE_CLOCK_H
 #define STEM_ENGINE_REMOTE_CLOCK_H

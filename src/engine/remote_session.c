@@ -236,6 +236,7 @@ static int judge_reply(attempt *call)
 
 static int try_once(attempt *call)
 {
+    const uint64_t deadline_ns = call->clock->deadline_ns;
     bool was_sent;
 
     int code = make_ready(call);
@@ -249,6 +250,8 @@ static int try_once(attempt *call)
                                 call->reply, &was_sent);
     if (code == STEM_OK)
         return judge_reply(call);
+    /* What has moved in vain is no reason to go on for longer. */
+    call->clock->deadline_ns = deadline_ns;
     name_server(call->engine);
     drop(call->slot);
     call->may_be_applied |= was_sent && call->kind == STEM_REMOTE_COMMIT;

@@ -53,7 +53,10 @@ static const char *start_serving(void)
 
     snprintf(location, sizeof location, "unix:%s", path_in(temp_dir(), "s"));
     assert_ok(stem_open(&db, "mem:", NULL));
-    assert_ok(stem_server_open(&server, db, STEM_SERVER_OPTIONS(.listen = listen)));
+    /* Requests are as large as they may be, so that they carry what an engine takes. */
+    assert_ok(stem_server_open(
+        &server, db,
+        STEM_SERVER_OPTIONS(.listen = listen, .max_request_bytes = 8UL << 30)));
     assert_ok(stem_close(db)); /* the server has its own */
     return location;
 }

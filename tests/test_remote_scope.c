@@ -244,6 +244,28 @@ START_TEST(a_scope_in_the_location_is_all_that_its_client_sees_and_changes)
 }
 END_TEST
 
+START_TEST(the_longest_key_within_a_scope_is_what_the_client_is_told)
+{
+    char bytes[STEM_PATH_MAX];
+    size_t failed;
+
+    open_scope_worlds(worlds, &confinements[_i]);
+    client by = open_client(&worlds[1]);
+    const size_t most = by.engine->max_key_bytes;
+    ck_assert_uint_eq(most, STEM_PATH_MAX - confinements[_i].scope.len);
+    memset(bytes, 'k', sizeof bytes);
+    for (size_t i = STEM_COMPONENT_MAX; i < most; i += STEM_COMPONENT_MAX)
+        bytes[i] = '\0';
+    stem_write write = {{bytes, most}, {"\x01", 1}, false};
+    const stem_commit commit = {.writes = &write, .n_writes = 1};
+    assert_ok(by.engine->ops->commit(by.engine, &commit, &failed));
+    write.key.len++;
+    assert_code(by.engine->ops->commit(by.engine, &commit, &failed), STEM_EINVAL);
+    assert_ok(stem_close(by.db));
+    close_scope_worlds(worlds);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("remote scope");
@@ -251,6 +273,8 @@ int main(void)
 
     tcase_add_loop_test(tcase,
                         a_scope_in_the_location_is_all_that_its_client_sees_and_changes,
+                        0, N_CONFINEMENTS);
+    tcase_add_loop_test(tcase, the_longest_key_within_a_scope_is_what_the_client_is_told,
                         0, N_CONFINEMENTS);
     return run_suite(suite);
 }

@@ -129,6 +129,23 @@ START_TEST(a_large_value_goes_both_ways)
 }
 END_TEST
 
+START_TEST(what_no_request_carries_a_client_refuses_before_it_is_sent)
+{
+    const size_t most = 1 << 20;
+    stem_db *client;
+
+    assert_ok(stem_server_close(server));
+    server = serve(db, STEM_SERVER_OPTIONS(.max_request_bytes = most));
+    assert_ok(stem_open(&client, served_at(), NULL));
+    char *bytes = calloc(1, most);
+    assert_failure(stem_put_value(client, "a", stem_bin(bytes, most)), STEM_EINVAL);
+    assert_ok(stem_put_value(client, "b", stem_bin(bytes, most - 2048)));
+    assert_contents(db, "b=<bin>");
+    free(bytes);
+    assert_ok(stem_close(client));
+}
+END_TEST
+
 START_TEST(hello_tells_who_serves_and_changes_the_version)
 {
     redisContext *client = dial();
@@ -562,6 +579,8 @@ int main(void)
     tcase_add_test(one_client, pipelined_requests_are_answered_in_order);
     tcase_add_test(one_client, an_error_between_writes_has_its_place);
     tcase_add_test(one_client, a_large_value_goes_both_ways);
+    tcase_add_test(one_client,
+                   what_no_request_carries_a_client_refuses_before_it_is_sent);
     tcase_add_test(one_client, hello_tells_who_serves_and_changes_the_version);
     tcase_add_test(one_client, a_scope_in_hello_narrows_and_is_not_left_again);
 

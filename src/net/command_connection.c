@@ -372,6 +372,15 @@ static size_t longest_key(const stem_connection *connection)
     return (most < STEM_PATH_MAX ? most : STEM_PATH_MAX) - connection->scope_len;
 }
 
+/* What the engine takes, as far as one request can carry it. */
+static int64_t carried(const stem_connection *connection, size_t most)
+{
+    enum { WORDS_AROUND = 1024 };
+    const size_t room = connection->server->options.max_request_bytes - WORDS_AROUND;
+
+    return (int64_t)(most < room ? most : room);
+}
+
 static void attached(stem_connection *connection, const stem_id *id, unsigned slot)
 {
     stem_server *server = connection->server;
@@ -391,8 +400,8 @@ static void attached(stem_connection *connection, const stem_id *id, unsigned sl
     stem_reply_bulk(reply, text, sizeof text);
     stem_reply_integer(reply, stem_sessions_slots(server->sessions, id));
     stem_reply_integer(reply, (int64_t)longest_key(connection));
-    stem_reply_integer(reply, (int64_t)engine->max_value_bytes);
-    stem_reply_integer(reply, (int64_t)engine->max_commit_bytes);
+    stem_reply_integer(reply, carried(connection, engine->max_value_bytes));
+    stem_reply_integer(reply, carried(connection, engine->max_commit_bytes));
 }
 
 static void finish_session_task(stem_task *task)

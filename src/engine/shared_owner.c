@@ -166,11 +166,14 @@ static void clear_failure(shared_engine *engine)
 }
 
 /* What a call that nobody answers is told: to wait, or why not. A call that comes some time
- * after a failure has it tried once more. */
+ * after a failure has it tried once more. As long as nobody watches, which is while the
+ * database is opened, there is nothing to wait for. */
 static int tell_outlook(void *context)
 {
     shared_engine *engine = context;
 
+    if (!engine->has_watcher)
+        return STEM_EIO;
     pthread_mutex_lock(&engine->lock);
     int code = engine->failure.code;
     if (code != STEM_OK &&
@@ -187,7 +190,7 @@ static int tell_outlook(void *context)
 
 /* ---- Opening ---------------------------------------------------------------------- */
 
-/* STEM_OK; NOBODY when nobody has answered. */
+/* STEM_OK, with what the owner has in effect; NOBODY when nobody has answered. */
 static int open_session(shared_engine *engine, const stem_remote_clock *clock)
 {
     const int left = stem_remote_clock_left(clock);
@@ -196,6 +199,11 @@ static int open_session(shared_engine *engine, const stem_remote_clock *clock)
     int code = stem_remote_open_shared(engine->socket, engine->dir->path,
                                        left > 0 ? (size_t)left : 1, outlook,
                                        &engine->session.engine);
+    if (code == STEM_OK) {
+        code = stem_remote_ask_settings(engine->session.engine, &engine->settings);
+        if (code != STEM_OK)
+            engine->session.engine->ops->close(engine->session.engine);
+    }
     if (code != STEM_OK)
         return code == STEM_EIO ? NOBODY : code;
     stem_remote_set_timeout(engine->session.engine, engine->timeout_ms);

@@ -125,6 +125,15 @@ static int refuse_lock(search *what)
     return stem_directory_fail_locked(what->engine->dir);
 }
 
+/* Somebody shares it. From here on nobody gets it for himself, also while one owner follows
+ * the other; somebody may just have. */
+static int stay(shared_engine *engine)
+{
+    const int code = stem_directory_stay(engine->dir);
+
+    return code == STEM_OK ? SOMEBODY : code == STEM_ELOCKED ? NOBODY : code;
+}
+
 /* STEM_OK when this process is the owner now; SOMEBODY; NOBODY; or a failure. */
 static int look_for_owner(search *what)
 {
@@ -142,7 +151,7 @@ static int look_for_owner(search *what)
     if (claim != STEM_CLAIM_ALONE)
         what->refused_since = 0;
     if (claim == STEM_CLAIM_SHARING)
-        return SOMEBODY;
+        return stay(engine);
     if (claim == STEM_CLAIM_ALONE)
         return refuse_lock(what);
     return engine->may_own ? NOBODY : have_owner_started(what);

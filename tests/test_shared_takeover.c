@@ -21,7 +21,7 @@
 #include "random.h"
 #include "sharer.h"
 
-enum { KILLS = 30, WORKERS = 6, CLEAN = 4 }; /* the others are forked by workers */
+enum { KILLS = 100, WORKERS = 6, CLEAN = 4 }; /* the others are forked by workers */
 
 /* ---- Shared by all ---------------------------------------------------------------- */
 

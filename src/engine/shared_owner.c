@@ -368,6 +368,7 @@ static void *watch(void *argument)
 
         if (connection) {
             what = (search){.engine = engine, .conditions = &conditions, .pause = 1};
+            engine->started_ns = 0; /* it has come to something, and may be again */
             wait_for_end(engine, connection);
             stem_remote_connection_close(connection);
         } else {

@@ -65,7 +65,8 @@ static double run_by_stem(served_by *server, const client_side_keys *of,
 {
     work with = {.server = server, .of = of};
 
-    must(stem_open(&with.db, server->location, NULL));
+    must(stem_open(&with.db, server->location,
+                   STEM_OPTIONS(.shared = server->which == SERVED_BY_SHARING)));
     const double rate = run(&with, step, counts, seconds);
     must(stem_close(with.db));
     return rate;

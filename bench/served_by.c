@@ -88,13 +88,15 @@ static void start_process(served_by *started, const bench_arguments *given)
     char database[160];
     char *more;
 
-    if (started->which == SERVED_BY_STEM) {
+    if (started->which != SERVED_BY_REDIS) {
         snprintf(database, sizeof database, "%s/db", started->dir);
         add_word(&of, given->program);
         add_word(&of, "serve");
         add_word(&of, database);
         add_word(&of, "--listen");
-        add_word(&of, started->location);
+        add_word(&of, started->address);
+        if (started->which == SERVED_BY_SHARING)
+            add_word(&of, "--shared");
         more = add_words(&of, given->stem_arguments);
     } else {
         static const char *const fixed[] = {
@@ -133,10 +135,26 @@ static bool is_answering(served_by *server)
     return is_right;
 }
 
+/* Starts it, and waits until it answers. */
+static void start_answering(served_by *started, const bench_arguments *given)
+{
+    static const char *const names[SERVERS] = {"stem serve", "stem serve --shared",
+                                               "redis-server"};
+    const char *name = names[started->which];
+
+    start_process(started, given);
+    const uint64_t begun = bench_wall();
+    while (!is_answering(started)) {
+        if (waitpid(started->process, NULL, WNOHANG) != 0)
+            bench_die("%s has ended at once", name);
+        if (is_past(begun, PATIENCE_S))
+            bench_die("%s does not answer", name);
+        pause_shortly();
+    }
+}
+
 void served_by_start(served_by *started, int which, const bench_arguments *given)
 {
-    static const char *const names[SERVERS] = {"stem serve", "redis-server"};
-
     memset(started, 0, sizeof *started);
     started->which = which;
     started->dir = bench_directory(keeper_directory());
@@ -144,16 +162,24 @@ void served_by_start(served_by *started, int which, const bench_arguments *given
         snprintf(started->socket, sizeof started->socket, "%s/socket", started->dir);
     if (len >= (int)sizeof started->socket)
         bench_die("%s is too long for a socket: give a shorter -d", started->dir);
-    snprintf(started->location, sizeof started->location, "unix:%s", started->socket);
-    start_process(started, given);
-    const uint64_t begun = bench_wall();
-    while (!is_answering(started)) {
-        if (waitpid(started->process, NULL, WNOHANG) != 0)
-            bench_die("%s has ended at once", names[which]);
-        if (is_past(begun, PATIENCE_S))
-            bench_die("%s does not answer", names[which]);
-        pause_shortly();
-    }
+    snprintf(started->address, sizeof started->address, "unix:%s", started->socket);
+    if (which == SERVED_BY_SHARING)
+        snprintf(started->location, sizeof started->location, "%s/db", started->dir);
+    else
+        snprintf(started->location, sizeof started->location, "%s", started->address);
+    start_answering(started, given);
+}
+
+void served_by_kill(served_by *killed)
+{
+    kill(killed->process, SIGKILL);
+}
+
+void served_by_start_again(served_by *killed, const bench_arguments *given)
+{
+    redisFree(killed->client);
+    waitpid(killed->process, NULL, 0);
+    start_answering(killed, given);
 }
 
 /* ---- Asking and ending ------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /*
  * What sharing a database costs: Stem's server beside Redis with its log on (appendonly
  * yes, appendfsync everysec), over Unix sockets; what recording a commit adds, so that it
- * is applied once; and a client's reads beside those of LMDB from a second process. In
- * each round either side does the same work on a fresh server and database of its own,
+ * is applied once; reads of a shared directory beside those of LMDB, both from a second
+ * process; and how long those who share wait when the owner is killed. In each round either side does the same work on a fresh server and database of its own,
  * one after the other and the first of them by turns, and has come to rest before each
  * measurement. A ratio is taken within a round, and the median over the rounds counts.
  * Nothing is judged by the exit status, which is 77 where there is no redis-server.
@@ -17,6 +17,7 @@
 #include "lmdb_side.h"
 #include "load.h"
 #include "served_by.h"
+#include "takeover.h"
 
 enum { CLIENTS = 8, DEPTH = 64, HOT_KEYS = 10000, LONG_VALUE = 100 };
 enum { NO_REDIS = 77 };
@@ -238,7 +239,7 @@ static void read_stem(const bench_arguments *given, double *one, double *many)
     const client_side_keys keys = {given->n, LONG_VALUE};
     served_by server;
 
-    start_filled(&server, SERVED_BY_STEM, given, LONG_VALUE);
+    start_filled(&server, SERVED_BY_SHARING, given, LONG_VALUE);
     served_by_settle(&server);
     *one = client_side_get(&server, &keys, given->seconds);
     *many = client_side_get_many(&server, &keys, given->seconds);
@@ -295,7 +296,8 @@ int main(int argc, char **argv)
         argc, argv, defaults,
         "usage: sharing [-n KEYS] [-r ROUNDS] [-t SECONDS of each measurement] "
         "[-d DIRECTORY] [-p STEM, the program] [-a \"MORE ARGUMENTS of stem serve\"] "
-        "[-A \"MORE ARGUMENTS of redis-server\"] [-o one|deep|many|record|lmdb]");
+        "[-A \"MORE ARGUMENTS of redis-server\"] [-o "
+        "one|deep|many|record|lmdb|takeover]");
 
     signal(SIGPIPE, SIG_IGN); /* hiredis would let it through */
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -306,6 +308,10 @@ int main(int argc, char **argv)
     keeper_start(given.dir);
     if (!lmdb_side_is_there())
         puts("built without LMDB (Debian: liblmdb-dev), which is left out");
+    if (bench_is_wanted(&given, "takeover")) {
+        fputs("takeovers\n", stderr);
+        takeover_run(&given, LONG_VALUE);
+    }
     for (size_t round = 0; round < given.rounds; round++) {
         fprintf(stderr, "round %zu of %zu\n", round + 1, given.rounds);
         run_round(&given, round);
@@ -315,6 +321,7 @@ int main(int argc, char **argv)
            given.n, given.seconds, given.rounds, given.stem_arguments,
            given.redis_arguments);
     print_rows();
+    takeover_print();
     keeper_finish();
     return EXIT_SUCCESS;
 }

@@ -148,17 +148,24 @@ static bool was_here(uint32_t done, const model_state *state)
     return false;
 }
 
+static bool has_that_answer(const operation *op, int code, const int64_t seen[N_SLOTS])
+{
+    return op->answered == NEVER ||
+           (op->code == code && memcmp(op->seen, seen, sizeof op->seen) == 0);
+}
+
+/* Those that are left at the end may never have been done. */
 static bool explain(const operation *ops, size_t n, uint32_t done,
                     const model_state *state)
 {
-    uint64_t first_answer = UINT64_MAX;
+    uint64_t first_answer = NEVER;
 
     if (was_here(done, state))
         return false;
     for (size_t i = 0; i < n; i++)
         if (!(done >> i & 1) && ops[i].answered < first_answer)
             first_answer = ops[i].answered;
-    if (first_answer == UINT64_MAX)
+    if (first_answer == NEVER)
         return true;
     for (size_t i = 0; i < n; i++) {
         model_state next = *state;
@@ -167,8 +174,7 @@ static bool explain(const operation *ops, size_t n, uint32_t done,
         /* What was called after another's answer cannot come before that other. */
         if (done >> i & 1 || ops[i].called > first_answer)
             continue;
-        if (apply(&ops[i], &next, seen) == ops[i].code &&
-            memcmp(seen, ops[i].seen, sizeof seen) == 0 &&
+        if (has_that_answer(&ops[i], apply(&ops[i], &next, seen), seen) &&
             explain(ops, n, done | (uint32_t)1 << i, &next))
             return true;
     }
@@ -213,8 +219,13 @@ static void print_values(FILE *out, const int64_t *values)
 
 static void print_operation(FILE *out, const operation *op)
 {
-    fprintf(out, "%4" PRIu64 " to %4" PRIu64 "  %*sthread %u: %s", op->called,
-            op->answered, (int)(2 * op->thread), "", op->thread, kind_names[op->kind]);
+    fprintf(out, "%4" PRIu64 " to ", op->called);
+    if (op->answered == NEVER)
+        fprintf(out, "    ");
+    else
+        fprintf(out, "%4" PRIu64, op->answered);
+    fprintf(out, "  %*sthread %u: %s", (int)(2 * op->thread), "", op->thread,
+            kind_names[op->kind]);
     if (op->kind != OP_POP_FIRST && op->kind != OP_GET_MANY)
         fprintf(out, " %c", (int)('a' + op->slot));
     if (op->kind >= OP_BATCH && op->kind != OP_GET_MANY)
@@ -228,8 +239,10 @@ static void print_operation(FILE *out, const operation *op)
     if (op->kind != OP_GET && op->kind != OP_DEL && op->kind != OP_POP &&
         op->kind < OP_GET_MANY)
         fprintf(out, " %" PRId64, op->value);
-    fprintf(out, " -> %s", stem_strerror(op->code));
-    print_values(out, op->seen);
+    if (op->answered != NEVER) {
+        fprintf(out, " -> %s", stem_strerror(op->code));
+        print_values(out, op->seen);
+    }
     fputc('\n', out);
 }
 

@@ -1,5 +1,5 @@
 /*
- * Histories of operations by several threads, and whether some order of them, one after
+ * Histories of operations by several callers, and whether some order of them, one after
  * the other, explains all their answers: one in which an operation comes before another
  * that was called after its answer. What each operation does by itself is the model's
  * to say.
@@ -41,6 +41,10 @@ typedef enum operation_kind {
     OP_MOVE,       /* slot to other */
     N_KINDS
 } operation_kind;
+
+/* In place of the moment of an answer: there was none, since the caller died. What was called
+ * took effect at any moment after that, or not at all. */
+#define NEVER UINT64_MAX
 
 /* A call with its answer: the code, and what it gave of each slot, ABSENT for nothing. */
 typedef struct operation {

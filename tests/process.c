@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stem.h"
@@ -61,6 +62,25 @@ void assert_child_killed(pid_t child, int signal)
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == signal,
                   "the child ended with wait status %#x", (unsigned)status);
+}
+
+bool is_alive(pid_t process)
+{
+    char path[64], state = 'X';
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)process);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return false;
+    const int n = fscanf(file, "%*d (%*[^)]) %c", &state);
+    fclose(file);
+    return n == 1 && state != 'Z' && state != 'X';
+}
+
+void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
+              NULL);
 }
 
 _Noreturn void must_fail(const char *file, int line, const char *claim)

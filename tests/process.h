@@ -57,4 +57,8 @@ bool enter_private_mounts(void);
 
 void write_file(const char *path, const char *text);
 
+/* Whether a process is there and has not ended. */
+bool is_alive(pid_t process);
+void pause_ms(long ms);
+
 #endif

@@ -28,7 +28,7 @@ static const char marker_text[] = "Stem database, format 1\n";
 enum { FORMAT = 1, OLDEST_NUMBERED_MANIFEST = 1 };
 
 /* The lock of who shares the database; who does not has all of the file. */
-enum { SHARED_BYTES = 1 };
+enum { SHARED_BYTES = 1, STAY_BYTES = 1 };
 
 /* ---- Opening and looking ---------------------------------------------------------- */
 
@@ -75,7 +75,7 @@ static int open_directory(const char *path, bool make, stem_directory *dir)
 
 int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *made)
 {
-    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+    *dir = (stem_directory){.fd = -1, .lock_fd = -1, .stay_fd = -1};
     *made = make && mkdir(path, 0777) == 0;
     if (make && !*made && errno != EEXIST)
         return stem_fail(STEM_EIO, "cannot make the directory %s: %s", path,
@@ -90,26 +90,32 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
     return code;
 }
 
-void stem_directory_unlock(stem_directory *dir)
+/* Not by the close alone: a child forked this moment may not have closed its copy of the
+ * descriptor yet, and would keep the lock for as long. */
+static void release(int fd)
 {
     struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
 
-    if (dir->lock_fd < 0)
-        return;
-    /* By itself: a child forked this moment may not have closed its copy of the
-     * descriptor yet, and would keep the lock for as long. */
-    fcntl(dir->lock_fd, F_OFD_SETLK, &whole);
-    stem_descriptor_close(dir->lock_fd);
+    fcntl(fd, F_OFD_SETLK, &whole);
+    stem_descriptor_close(fd);
+}
+
+void stem_directory_unlock(stem_directory *dir)
+{
+    if (dir->lock_fd >= 0)
+        release(dir->lock_fd);
     dir->lock_fd = -1;
 }
 
 void stem_directory_close(stem_directory *dir)
 {
     stem_directory_unlock(dir);
+    if (dir->stay_fd >= 0)
+        release(dir->stay_fd);
     if (dir->fd >= 0)
         stem_descriptor_close(dir->fd);
     free(dir->path);
-    *dir = (stem_directory){.fd = -1, .lock_fd = -1};
+    *dir = (stem_directory){.fd = -1, .lock_fd = -1, .stay_fd = -1};
 }
 
 /* The number of the format that a marker tells, or -1 when it is none. */
@@ -282,7 +288,7 @@ int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_clai
 
 enum stem_directory_claim stem_directory_claimed(const stem_directory *dir)
 {
-    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = SHARED_BYTES};
     const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
     enum stem_directory_claim claim = STEM_CLAIM_NONE;
 
@@ -292,6 +298,30 @@ enum stem_directory_claim stem_directory_claimed(const stem_directory *dir)
         claim = held.l_len == SHARED_BYTES ? STEM_CLAIM_SHARING : STEM_CLAIM_ALONE;
     stem_descriptor_close(fd);
     return claim;
+}
+
+int stem_directory_stay(stem_directory *dir)
+{
+    struct flock behind = {.l_type = F_RDLCK,
+                           .l_whence = SEEK_SET,
+                           .l_start = SHARED_BYTES,
+                           .l_len = STAY_BYTES};
+    int code = STEM_OK;
+
+    if (dir->stay_fd >= 0)
+        return STEM_OK;
+    const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+    if (fcntl(fd, F_OFD_SETLK, &behind) == 0)
+        dir->stay_fd = fd;
+    else
+        code = errno == EAGAIN || errno == EACCES
+                   ? fail_locked(dir, fd)
+                   : stem_directory_fail(dir, "lock", STEM_LOCK_NAME);
+    if (code != STEM_OK)
+        stem_descriptor_close(fd);
+    return code;
 }
 
 int stem_directory_fail_locked(const stem_directory *dir)

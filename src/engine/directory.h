@@ -13,6 +13,7 @@
 typedef struct stem_directory {
     int fd;      /* of the directory; keeps its inode number from being used again */
     int lock_fd; /* of stem.lock, holding the lock, or -1 */
+    int stay_fd; /* of stem.lock, held with others, or -1 */
     dev_t device;
     ino_t inode;
     char *path; /* absolute; what people are told */
@@ -42,7 +43,8 @@ void stem_directory_close(stem_directory *dir);
 int stem_directory_inspect(const stem_directory *dir);
 
 /* For whom a process has the database: for itself, or for all that share it by location. The
- * locks differ in how much of the file they cover, so that each tells which it is. */
+ * locks differ in how much of the file they cover, so that each tells which it is. Those that
+ * share it without having it stay (stem_directory_stay). */
 enum stem_directory_claim { STEM_CLAIM_NONE, STEM_CLAIM_ALONE, STEM_CLAIM_SHARING };
 
 /* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is
@@ -51,6 +53,10 @@ enum stem_directory_claim { STEM_CLAIM_NONE, STEM_CLAIM_ALONE, STEM_CLAIM_SHARIN
 int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim);
 /* How somebody else has the lock at this moment. */
 enum stem_directory_claim stem_directory_claimed(const stem_directory *dir);
+/* Takes a part of stem.lock that any number of processes may have, and that keeps out who wants
+ * the database for himself or removed, until the directory is closed. Nothing if it has it.
+ * STEM_ELOCKED when somebody has it for himself. */
+int stem_directory_stay(stem_directory *dir);
 /* STEM_ELOCKED, saying who has the lock. */
 int stem_directory_fail_locked(const stem_directory *dir);
 void stem_directory_unlock(stem_directory *dir);

@@ -82,18 +82,6 @@ static void take_limits(shared_engine *engine)
 
 /* ---- Opening and closing ---------------------------------------------------------- */
 
-/* Learns what the owner has in effect, and whether that is what is asked for. */
-static int agree(shared_engine *engine, const stem_options *wanted)
-{
-    int code = STEM_OK;
-
-    if (atomic_load(&engine->current) == &engine->session)
-        code = stem_remote_ask_settings(engine->session.engine, &engine->settings);
-    return code == STEM_OK ? stem_store_check_same(wanted, &engine->settings,
-                                                   "shared between processes")
-                           : code;
-}
-
 /* The owner's thread for that is started only when there is an owner to wait for. */
 static int join_or_own(shared_engine *engine, const stem_options *wanted, bool *is_new)
 {
@@ -104,9 +92,10 @@ static int join_or_own(shared_engine *engine, const stem_options *wanted, bool *
     if (wanted->must_be_new && !*is_new)
         return STEM_EXISTS;
     take_limits(engine);
-    if (atomic_load(&engine->current) == &engine->session)
+    code = stem_store_check_same(wanted, &engine->settings, "shared between processes");
+    if (code == STEM_OK && atomic_load(&engine->current) == &engine->session)
         code = stem_shared_watch(engine);
-    return code == STEM_OK ? agree(engine, wanted) : code;
+    return code;
 }
 
 static void free_engine(shared_engine *engine)

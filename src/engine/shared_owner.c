@@ -125,6 +125,15 @@ static int refuse_lock(search *what)
     return stem_directory_fail_locked(what->engine->dir);
 }
 
+/* Somebody shares it. From here on nobody gets it for himself, also while one owner follows
+ * the other; somebody may just have. */
+static int stay(shared_engine *engine)
+{
+    const int code = stem_directory_stay(engine->dir);
+
+    return code == STEM_OK ? SOMEBODY : code == STEM_ELOCKED ? NOBODY : code;
+}
+
 /* STEM_OK when this process is the owner now; SOMEBODY; NOBODY; or a failure. */
 static int look_for_owner(search *what)
 {
@@ -142,7 +151,7 @@ static int look_for_owner(search *what)
     if (claim != STEM_CLAIM_ALONE)
         what->refused_since = 0;
     if (claim == STEM_CLAIM_SHARING)
-        return SOMEBODY;
+        return stay(engine);
     if (claim == STEM_CLAIM_ALONE)
         return refuse_lock(what);
     return engine->may_own ? NOBODY : have_owner_started(what);
@@ -166,11 +175,14 @@ static void clear_failure(shared_engine *engine)
 }
 
 /* What a call that nobody answers is told: to wait, or why not. A call that comes some time
- * after a failure has it tried once more. */
+ * after a failure has it tried once more. As long as nobody watches, which is while the
+ * database is opened, there is nothing to wait for. */
 static int tell_outlook(void *context)
 {
     shared_engine *engine = context;
 
+    if (!engine->has_watcher)
+        return STEM_EIO;
     pthread_mutex_lock(&engine->lock);
     int code = engine->failure.code;
     if (code != STEM_OK &&
@@ -187,7 +199,7 @@ static int tell_outlook(void *context)
 
 /* ---- Opening ---------------------------------------------------------------------- */
 
-/* STEM_OK; NOBODY when nobody has answered. */
+/* STEM_OK, with what the owner has in effect; NOBODY when nobody has answered. */
 static int open_session(shared_engine *engine, const stem_remote_clock *clock)
 {
     const int left = stem_remote_clock_left(clock);
@@ -196,6 +208,11 @@ static int open_session(shared_engine *engine, const stem_remote_clock *clock)
     int code = stem_remote_open_shared(engine->socket, engine->dir->path,
                                        left > 0 ? (size_t)left : 1, outlook,
                                        &engine->session.engine);
+    if (code == STEM_OK) {
+        code = stem_remote_ask_settings(engine->session.engine, &engine->settings);
+        if (code != STEM_OK)
+            engine->session.engine->ops->close(engine->session.engine);
+    }
     if (code != STEM_OK)
         return code == STEM_EIO ? NOBODY : code;
     stem_remote_set_timeout(engine->session.engine, engine->timeout_ms);
@@ -351,6 +368,7 @@ static void *watch(void *argument)
 
         if (connection) {
             what = (search){.engine = engine, .conditions = &conditions, .pause = 1};
+            engine->started_ns = 0; /* it has come to something, and may be again */
             wait_for_end(engine, connection);
             stem_remote_connection_close(connection);
         } else {

@@ -498,6 +498,7 @@ typedef struct stem_range {
     bool reverse; /* from the last to the first */
     bool keys_only;       /* values are not read: stem_iter_value is NULL */
     bool shallow;         /* this level's own keys, and nothing from below them */
+    bool resume;          /* go on in another state when this one is gone; see below */
     uint64_t limit;       /* entries at most; 0 is no limit */
     uint64_t reserved[6]; /* zero, else STEM_EINVAL */
 } stem_range;
@@ -517,7 +518,24 @@ typedef struct stem_iter stem_iter;
  *
  * The iterator holds the database open by itself. NULL on failure, and every call
  * below takes a NULL iterator: next is false and close returns the code of that
- * failure. */
+ * failure.
+ *
+ * What lay there at this moment is kept by the process that has the files. Where that is
+ * another one, a server or one that shares the directory, it may be gone before the walk
+ * is over: another has taken its place, or the walk has paused for too long
+ * (stem_server_options.snapshot_seconds). The step or the seek that needs more of it then
+ * fails with STEM_EGONE, and states are never mixed. With stem_range.resume the walk goes
+ * on instead, through what lies there by then, from behind the last key that it gave or
+ * from where a seek went, as often as it takes:
+ *
+ * - In order, no key is given twice, unless a seek goes back to it. `limit` counts all.
+ * - A key that is there all the time is given once, with its value at one moment between
+ *   the opening and the step to it.
+ * - A key that is put or deleted meanwhile may be given or not, whatever was given before
+ *   it: two keys written in one commit need not both be seen, or both be missed.
+ *
+ * It changes nothing for a walk through a snapshot: once that is gone, STEM_EGONE stays.
+ * So does it after 32 states that were gone one after the other before a single step. */
 STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
 
 /* Steps to the next entry. False at the end, and at the first error: damaged bytes are
@@ -546,7 +564,9 @@ STEM_API int stem_iter_close(stem_iter *iter);
 /* The names one level down, each once, in one or two seeks a name however much lies
  * below it. An iterator as above: the key is the name, the value is the name's own or
  * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. Bounds
- * compare names, and take what lies below them along. */
+ * compare names, and take what lies below them along. It resumes without being asked to:
+ * what is said there of keys holds for names, and what is said of one name is true of one
+ * moment. */
 STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
 
 /* ---- Batches ---------------------------------------------------------------------- */
@@ -701,7 +721,8 @@ STEM_API int stem_move(stem_db *from, const char *from_key, stem_db *to,
 
 /* ---- The whole place -------------------------------------------------------------- */
 
-/* Counts the entries in the range (NULL: all), by walking their keys. */
+/* Counts the entries in the range (NULL: all), by walking their keys in one state; begins
+ * again when that is gone and is no snapshot, whatever `resume` says. */
 STEM_API int stem_count(stem_db *db, const stem_range *range, uint64_t *count);
 
 /* What the place takes on the disk. */
@@ -734,9 +755,9 @@ STEM_API int stem_sync(stem_db *db);
  * children. Nobody answering within timeout_ms is STEM_EIO, or for a commit that may have been
  * applied STEM_EUNKNOWN.
  *
- * In a child made by fork() handles go on, as those of another process; what iterates, and
- * snapshots, answer STEM_EGONE. A child never has the files itself: when nobody else is left it
- * starts the installed `stem serve`, or answers STEM_EFORK.
+ * In a child made by fork() handles go on, as those of another process; snapshots, and what
+ * iterates and does not resume, answer STEM_EGONE. A child never has the files itself: when
+ * nobody else is left it starts the installed `stem serve`, or answers STEM_EFORK.
  *
  * Whoever may open the directory may do everything: this confines nobody. With write-back its
  * memory is for values that are read again; commits are not gathered. docs/sharing.md has the

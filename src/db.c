@@ -406,6 +406,7 @@ int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
     if (!count)
         return stem_fail(STEM_EINVAL, "count: the place for the count is NULL");
     keys.keys_only = true;
+    keys.resume = false; /* the count is that of one state */
     /* A server that is another by now knows nothing of the walk, nor of a snapshot. */
     do
         code = count_once(db, &keys, &n);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
 #include "iter.h"
 #include "path.h"
 #include "value.h"
@@ -21,8 +20,24 @@ static void free_iter(stem_iter *iter)
     if (iter->kept != iter->kept_inline)
         free(iter->kept);
     free(iter->held);
+    free(iter->span.buffer);
     free(iter->names);
     free(iter);
+}
+
+/* A snapshot that is gone is not another one. */
+static void set_range(stem_iter *iter, const stem_range *range)
+{
+    iter->left = UINT64_MAX;
+    iter->resumes =
+        (iter->names_only || (range && range->resume)) && !iter->place->frozen;
+    if (!range)
+        return;
+    iter->is_reverse = range->reverse;
+    iter->keys_only = range->keys_only;
+    iter->shallow = range->shallow;
+    if (range->limit != 0)
+        iter->left = range->limit;
 }
 
 static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_only,
@@ -48,18 +63,14 @@ static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_onl
     }
     iter->operation = operation;
     iter->ops = db->engine->ops;
-    iter->left = UINT64_MAX;
     iter->names_only = names_only;
-    if (range) {
-        iter->is_reverse = range->reverse;
-        iter->keys_only = range->keys_only;
-        iter->shallow = range->shallow;
-        if (range->limit != 0)
-            iter->left = range->limit;
+    iter->span = span;
+    set_range(iter, range);
+    code = stem_iter_enter(iter);
+    if (!iter->resumes) {
+        free(iter->span.buffer);
+        iter->span.buffer = NULL;
     }
-    code = iter->ops->iter_open(db->engine, stem_db_snapshot(db), &span.range,
-                                iter->is_reverse, &iter->entries);
-    free(span.buffer);
     if (code != STEM_OK) {
         stem_db_fail(db, code, operation, NULL);
         free_iter(iter);
@@ -124,11 +135,14 @@ static int seek_names(stem_iter *iter, const char *const *names, size_t n)
     stem_close(target);
     iter->has_entry = false;
     iter->position = n > 0 ? STEM_ITER_AT : STEM_ITER_START;
+    iter->n_gone = 0;
     return stem_iter_go_to(iter, iter->position);
 }
 
 int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n)
 {
+    stem_failure before;
+
     if (!iter)
         return stem_fail(STEM_EINVAL, "seek: the iterator is NULL");
     if (iter->code != STEM_OK)
@@ -136,7 +150,10 @@ int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n)
     int code = stem_db_check(iter->place, "seek");
     if (code != STEM_OK)
         return code;
+    stem_failure_save(&before);
     code = seek_names(iter, names, n);
+    if (code == STEM_EGONE && iter->resumes)
+        code = stem_iter_resume(iter, code, NULL, &before);
     return code == STEM_OK ? STEM_OK : stem_db_fail(iter->place, code, "seek", NULL);
 }
 

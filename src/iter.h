@@ -6,6 +6,7 @@
 #define STEM_ITER_H
 
 #include "db.h"
+#include "error.h"
 
 enum { STEM_ITER_KEPT_INLINE = 256 };
 
@@ -30,6 +31,7 @@ struct stem_iter {
     stem_engine_iter *entries;
     const stem_engine_ops *ops;
     bool is_reverse, keys_only, shallow, names_only;
+    bool resumes;  /* goes on in another state when the one it walks is gone */
     uint64_t left; /* entries that the limit leaves to be given */
     int code;      /* the first failure */
 
@@ -48,7 +50,10 @@ struct stem_iter {
     enum stem_iter_pending pending;
     stem_slice ahead_key, ahead_value;
 
-    enum stem_iter_position position; /* of names, and of seeks */
+    stem_span span;                   /* of a walk that resumes, which opens it again */
+    unsigned n_gone;                  /* states that were gone since it got anywhere */
+    enum stem_iter_position position; /* of what resumes, of names, and of seeks */
+
     /* The path that outlives the engine's step, in stored form: behind the handle's prefix, and
      * with a NUL behind it. */
     char *kept; /* NULL before the first; `kept_inline` until it must be larger */
@@ -64,5 +69,13 @@ int stem_iter_keep(stem_iter *iter, stem_slice path, size_t len);
 int stem_iter_go_to(stem_iter *iter, enum stem_iter_position position);
 /* While one is to be passed over: whether it is this one, a path below the handle. */
 bool stem_iter_is_passed(const stem_iter *iter, stem_slice path);
+
+/* Opens the engine's iterator over iter->span, and goes to where the walk stands. */
+int stem_iter_enter(stem_iter *iter);
+/* After `code` has ended a step or a seek of a walk that resumes: as long as it is STEM_EGONE,
+ * enters another state and takes the step there; NULL is none to take. When that has come to
+ * an answer the thread's last failure is what it was `before`. */
+int stem_iter_resume(stem_iter *iter, int code, int (*step)(stem_iter *),
+                     const stem_failure *before);
 
 #endif

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
 #include "iter.h"
 #include "msgpack_bytes.h"
 #include "value.h"
@@ -151,11 +150,12 @@ static int leave_name(stem_iter *iter, stem_slice path, size_t len)
     if (code != STEM_OK)
         return code;
     iter->position = STEM_ITER_LEFT;
+    iter->n_gone = 0;
     return stem_iter_go_to(iter, iter->position);
 }
 
-/* An entry of any depth, or of this level alone. */
-static int next_entry(stem_iter *iter)
+/* An entry of any depth, or of this level alone. Inlined in the step of an ordinary walk. */
+static inline int next_entry(stem_iter *iter)
 {
     stem_slice key, value = {0};
     int code;
@@ -232,8 +232,32 @@ static int next_name(stem_iter *iter)
         code = stem_iter_keep(iter, key, first_name_len(key));
     if (code != STEM_OK)
         return code;
+    iter->position = STEM_ITER_AT;
     return iter->is_reverse ? next_name_reverse(iter, key, value)
                             : next_name_forward(iter, key, value);
+}
+
+static int next_of_either(stem_iter *iter)
+{
+    return iter->names_only ? next_name(iter) : next_entry(iter);
+}
+
+/* A step of a walk that resumes, and remembers what it gave. */
+static int next_resuming(stem_iter *iter)
+{
+    stem_failure before;
+
+    stem_failure_save(&before);
+    int code = next_of_either(iter);
+    if (code == STEM_EGONE)
+        code = stem_iter_resume(iter, code, next_of_either, &before);
+    if (code == STEM_OK && !iter->names_only)
+        code = stem_iter_keep(iter, stem_iter_below(iter), iter->key_len);
+    if (code != STEM_OK)
+        return code;
+    iter->position = STEM_ITER_BEHIND;
+    iter->n_gone = 0;
+    return STEM_OK;
 }
 
 bool stem_iter_next(stem_iter *iter)
@@ -248,7 +272,11 @@ bool stem_iter_next(stem_iter *iter)
     }
     if (iter->left == 0)
         return stop(iter, STEM_NOTFOUND);
-    int code = iter->names_only ? next_name(iter) : next_entry(iter);
+    int code;
+    if (iter->resumes)
+        code = next_resuming(iter);
+    else
+        code = iter->names_only ? next_name(iter) : next_entry(iter);
     if (code != STEM_OK)
         return stop(iter, code);
     iter->left--;

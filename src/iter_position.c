@@ -1,5 +1,6 @@
 /*
- * Where a walk stands, as a path that outlives the engine's step, and going there.
+ * Where a walk stands, as a path that outlives the engine's step, and going there: in the state
+ * that it walks, or in another when an engine that serves it knows nothing of that one any more.
  *
  * The path is kept in stored form, so that going there needs no memory: whatever is refused is
  * refused before the walk is touched.
@@ -7,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
 #include "iter.h"
+
+/* States that may be gone one after the other before a walk gives up. A server that is replaced
+ * takes one, and is waited for by the engine. */
+enum { STATES_MAX = 32 };
 
 /* ---- Keeping ---------------------------------------------------------------------- */
 
@@ -98,4 +102,37 @@ bool stem_iter_is_passed(const stem_iter *iter, stem_slice path)
 
     return path.len == len + (has_one ? 1 : 0) && (!has_one || path.data[len] == 1) &&
            memcmp(path.data, iter->kept + iter->place->prefix_len, len) == 0;
+}
+
+/* ---- Another state ---------------------------------------------------------------- */
+
+int stem_iter_enter(stem_iter *iter)
+{
+    const stem_db *place = iter->place;
+    stem_engine_iter *entries;
+
+    int code = iter->ops->iter_open(place->engine, stem_db_snapshot(place),
+                                    &iter->span.range, iter->is_reverse, &entries);
+    if (code != STEM_OK)
+        return code;
+    if (iter->entries)
+        iter->ops->iter_close(iter->entries);
+    iter->entries = entries;
+    iter->pending = STEM_ITER_NOTHING;
+    return iter->position == STEM_ITER_START ? STEM_OK
+                                             : stem_iter_go_to(iter, iter->position);
+}
+
+int stem_iter_resume(stem_iter *iter, int code, int (*step)(stem_iter *),
+                     const stem_failure *before)
+{
+    while (code == STEM_EGONE && iter->n_gone < STATES_MAX) {
+        iter->n_gone++;
+        code = stem_iter_enter(iter);
+        if (code == STEM_OK && step)
+            code = step(iter);
+    }
+    if (code >= 0)
+        stem_failure_restore(before);
+    return code;
 }

@@ -214,6 +214,11 @@ static int walk_back(world *w)
     return walk_all(stem_iter_open(w->queue, STEM_RANGE(.reverse = true)));
 }
 
+static int walk_resuming(world *w)
+{
+    return walk_all(stem_iter_open(w->place, STEM_RANGE(.resume = true)));
+}
+
 static int walk_frozen(world *w)
 {
     return walk_all(stem_iter_open(w->frozen, STEM_RANGE(.shallow = true)));
@@ -575,6 +580,7 @@ const operation operations[] = {
 #endif
     {"iterate", "place", walk, ONE_COMMIT, STEM_OK},
     {"iterate", "queue", walk_back, ONE_COMMIT, STEM_OK},
+    {"iterate", "place", walk_resuming, ONE_COMMIT, STEM_OK},
     {"iterate", "place", walk_frozen, ONE_COMMIT, STEM_OK},
     {"children", "queue", children, ONE_COMMIT, STEM_OK},
     {"children", "queue", children_back, ONE_COMMIT, STEM_OK},

@@ -10,16 +10,30 @@
 const char injected_cause[] = "a failure put in by a test";
 
 static struct {
-    unsigned long left; /* calls until the one that fails; 0 is none */
+    unsigned long left;  /* calls until the one that fails; 0 is none */
+    unsigned long times; /* that are to fail, with that one */
     int code;
     const char *failed_call;
 } plan;
 
-void engine_fail_at(unsigned long call, int code)
+static void (*at_failure)(void);
+
+void engine_fail_times(unsigned long call, unsigned long times, int code)
 {
     plan.left = call;
+    plan.times = times;
     plan.code = code;
     plan.failed_call = NULL;
+}
+
+void engine_fail_at(unsigned long call, int code)
+{
+    engine_fail_times(call, 1, code);
+}
+
+void engine_at_failure(void (*act)(void))
+{
+    at_failure = act;
 }
 
 const char *engine_failed_call(void)
@@ -33,15 +47,21 @@ static bool is_now(const char *call)
     if (plan.left == 0 || --plan.left > 0)
         return false;
     plan.failed_call = call;
+    if (--plan.times > 0)
+        plan.left = 1;
     return true;
 }
 
 /* STEM_OK, or the failure that takes the place of this call. */
 static int enter(const char *call)
 {
-    if (plan.code == STEM_CONFLICT || plan.code == STEM_EUNKNOWN || !is_now(call))
+    const int code = plan.code;
+
+    if (code == STEM_CONFLICT || code == STEM_EUNKNOWN || !is_now(call))
         return STEM_OK;
-    return stem_fail(plan.code, "%s", injected_cause);
+    if (at_failure)
+        at_failure();
+    return stem_fail(code, "%s", injected_cause);
 }
 
 static failing_engine *failing_of(stem_engine *base)

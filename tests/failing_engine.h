@@ -1,6 +1,6 @@
 /*
- * Real engines with failures put in: of the calls made to all of them together, one answers
- * with a chosen code instead of doing its work.
+ * Real engines with failures put in: of the calls made to all of them together, one or several
+ * in a row answer with a chosen code instead of doing their work.
  */
 #ifndef STEM_TESTS_FAILING_ENGINE_H
 #define STEM_TESTS_FAILING_ENGINE_H
@@ -14,7 +14,11 @@ extern const char injected_cause[];
  * STEM_CONFLICT waits for a commit that has expectations, and STEM_EUNKNOWN for a commit,
  * which it applies: it counts those alone. */
 void engine_fail_at(unsigned long call, int code);
-/* The call that failed since then, or NULL. */
+/* The same, and so do the calls after it, so many in all. */
+void engine_fail_times(unsigned long call, unsigned long times, int code);
+/* What happens from now on at each failure, before it is answered; NULL is nothing. */
+void engine_at_failure(void (*act)(void));
+/* The last call that failed since then, or NULL. */
 const char *engine_failed_call(void);
 
 typedef struct failing_engine {

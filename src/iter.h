@@ -53,6 +53,7 @@ struct stem_iter {
     stem_span span;                   /* of a walk that resumes, which opens it again */
     unsigned n_gone;                  /* states that were gone since it got anywhere */
     enum stem_iter_position position; /* of what resumes, of names, and of seeks */
+
     /* The path that outlives the engine's step, in stored form: behind the handle's prefix, and
      * with a NUL behind it. */
     char *kept; /* NULL before the first; `kept_inline` until it must be larger */

@@ -75,7 +75,7 @@ static int next_look_ahead(stem_iter *iter)
 /* Copies a value's bytes, and a NUL behind them, to where they stay until the next step. */
 static int hold_value(stem_iter *iter, stem_slice *bytes)
 {
-    if (bytes->len + 1 > iter->held_room) {
+    if (!iter->held || bytes->len + 1 > iter->held_room) {
         size_t room = bytes->len + bytes->len / 2 + 64;
         char *larger = malloc(room);
 
@@ -86,7 +86,7 @@ static int hold_value(stem_iter *iter, stem_slice *bytes)
         iter->held = larger;
         iter->held_room = room;
     }
-    if (bytes->data != iter->held)
+    if (bytes->len > 0 && bytes->data != iter->held)
         memcpy(iter->held, bytes->data, bytes->len);
     iter->held[bytes->len] = '\0';
     bytes->data = iter->held;

@@ -90,7 +90,7 @@ static int clear(stem_db *db, stem_iter *iter, stem_batch *batch)
     return code == STEM_OK ? flush(batch, db->sync) : code;
 }
 
-static int clear_once(stem_db *db, const stem_range *keys)
+static int clear_range(stem_db *db, const stem_range *keys)
 {
     stem_iter *iter = stem_iter_open_for(db, keys, "clear");
 
@@ -116,11 +116,8 @@ int stem_clear(stem_db *db, const stem_range *range)
     if (code != STEM_OK)
         return stem_db_fail(db, code, "clear", NULL);
     keys.keys_only = true;
-    /* A server that is another by now knows nothing of the walk: what is left goes on. */
-    do
-        code = clear_once(db, &keys);
-    while (code == STEM_EGONE);
-    return code;
+    keys.resume = true; /* a server that is another by now knows nothing of the walk */
+    return clear_range(db, &keys);
 }
 
 /* ---- One key ---------------------------------------------------------------------- */

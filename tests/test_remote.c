@@ -181,6 +181,113 @@ START_TEST(what_another_server_does_not_know_is_gone_and_never_mixed)
 }
 END_TEST
 
+/* ---- Resuming --------------------------------------------------------------------- */
+
+enum { MANY = 2000, LONG = 200 };
+
+static void put_long_ones(stem_db *db)
+{
+    char text[LONG + 1], key[16];
+    stem_batch *batch = stem_batch_new(db);
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "%0*d", LONG, i);
+        snprintf(key, sizeof key, "%05d", i);
+        assert_ok(stem_batch_put(batch, db, key, text));
+    }
+    assert_ok(stem_batch_commit(batch, false));
+    stem_batch_free(batch);
+}
+
+static void assert_next_is(stem_iter *iter, int number)
+{
+    ck_assert_msg(stem_iter_next(iter), "%d: %s", number, stem_errmsg());
+    ck_assert_int_eq(atoi(stem_iter_key(iter)), number);
+    ck_assert_int_eq(atoi(stem_iter_value(iter)->as.str.data), number);
+}
+
+/* What was given last is deleted before it is forgotten, too. */
+START_TEST(a_walk_that_resumes_goes_on_with_a_server_that_forgets)
+{
+    stem_db *db = open_served();
+    char last[16] = "";
+
+    put_long_ones(db);
+    stem_iter *iter = stem_iter_open(db, STEM_RANGE(.resume = true, .reverse = _i,
+                                                    .prefix = "0", .limit = MANY - 100));
+    for (int i = 0; i < MANY - 100; i++) {
+        if (i % 20 == 1) {
+            assert_ok(stem_del(db, last));
+            forget_sessions();
+        }
+        assert_next_is(iter, _i ? MANY - 1 - i : i);
+        strcpy(last, stem_iter_key(iter));
+    }
+    ck_assert(!stem_iter_next(iter));
+    assert_ok(stem_iter_close(iter));
+    close_served(db);
+}
+END_TEST
+
+START_TEST(a_walk_that_resumes_is_where_it_was_sent)
+{
+    stem_db *db = open_served();
+    stem_iter *iter;
+
+    put_long_ones(db);
+    iter = stem_iter_open(db, STEM_RANGE(.resume = true, .reverse = _i));
+    for (int i = 0; i < 40; i++) {
+        const int number = 1 + i * 7919 % (MANY - 2);
+        char key[16];
+        const char *path[] = {key};
+
+        snprintf(key, sizeof key, "%05d", number);
+        if (i % 2)
+            forget_sessions();
+        assert_ok(stem_iter_seek(iter, path, 1));
+        if (i % 3)
+            forget_sessions();
+        assert_next_is(iter, number);
+        assert_next_is(iter, _i ? number - 1 : number + 1);
+    }
+    assert_ok(stem_iter_close(iter));
+    close_served(db);
+}
+END_TEST
+
+/* Names that are values, sub-databases, and both. */
+START_TEST(children_go_on_with_a_server_that_forgets)
+{
+    enum { NAMES = 120 };
+    stem_db *db = open_served();
+    char name[16];
+
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "%05d", i);
+        stem_db *sub = stem_sub(db, name);
+        if (i % 2 == 0)
+            put_numbers(sub, 30);
+        if (i % 3 == 0 || i % 2 != 0)
+            assert_ok(stem_put(db, name, i));
+        assert_ok(stem_close(sub));
+    }
+    stem_iter *iter = stem_children(db, STEM_RANGE(.reverse = _i));
+    for (int i = 0; i < NAMES; i++) {
+        const int number = _i ? NAMES - 1 - i : i;
+        const int value = number % 3 == 0 || number % 2 != 0 ? STEM_HAS_VALUE : 0;
+
+        forget_sessions();
+        ck_assert_msg(stem_iter_next(iter), "%d: %s", number, stem_errmsg());
+        ck_assert_int_eq(atoi(stem_iter_key(iter)), number);
+        ck_assert_int_eq(stem_iter_kind(iter),
+                         value | (number % 2 == 0 ? STEM_HAS_CHILDREN : 0));
+    }
+    ck_assert(!stem_iter_next(iter));
+    assert_ok(stem_iter_close(iter));
+    close_served(db);
+}
+END_TEST
+
 /* ---- Seeking ---------------------------------------------------------------------- */
 
 START_TEST(children_and_seeks_step_over_what_lies_below)
@@ -362,6 +469,10 @@ int main(void)
     tcase_add_loop_test(broken, an_iterator_outlives_its_connections, 0, 2);
     tcase_add_test(broken, what_another_server_does_not_know_is_gone_and_never_mixed);
     tcase_add_test(broken, what_a_server_always_hangs_up_on_is_given_up);
+    tcase_add_loop_test(broken, a_walk_that_resumes_goes_on_with_a_server_that_forgets, 0,
+                        2);
+    tcase_add_loop_test(broken, a_walk_that_resumes_is_where_it_was_sent, 0, 2);
+    tcase_add_loop_test(broken, children_go_on_with_a_server_that_forgets, 0, 2);
     tcase_add_test(process, a_forked_child_keeps_neither_handle_nor_descriptor);
     tcase_add_test(process, a_connection_that_the_server_has_closed_raises_no_signal);
     tcase_add_test(process, a_socket_of_a_long_path_is_reached);

@@ -506,6 +506,27 @@ START_TEST(a_walk_that_resumes_leaves_the_last_failure_alone)
 }
 END_TEST
 
+START_TEST(a_clear_that_goes_on_takes_no_more_than_its_limit)
+{
+    enum { N = 3000, LIMIT = 1500, GONE = 1300 }; /* after one commit of the clear's */
+    uint64_t n;
+
+    for (int i = 0; i < N; i++) {
+        char name[8];
+
+        snprintf(name, sizeof name, "%05d", i);
+        assert_ok(stem_put(real, name, i));
+    }
+    engine_fail_at(GONE, STEM_EGONE);
+    assert_ok(stem_clear(db, STEM_RANGE(.limit = LIMIT)));
+    ck_assert_str_eq(engine_failed_call(), "iter_next");
+    assert_ok(stem_count(real, NULL, &n));
+    ck_assert_uint_eq(n, N - LIMIT);
+    assert_code(stem_has(real, "01499"), STEM_NOTFOUND);
+    assert_ok(stem_has(real, "01500"));
+}
+END_TEST
+
 static void clear_behind_back(void)
 {
     assert_ok(stem_clear(real, STEM_RANGE(.lt = "d")));
@@ -546,6 +567,7 @@ int main(void)
                         2);
     tcase_add_loop_test(limits, another_failure_of_a_walk_that_resumes_is_returned, 0, 2);
     tcase_add_loop_test(limits, a_walk_that_resumes_leaves_the_last_failure_alone, 0, 2);
+    tcase_add_test(limits, a_clear_that_goes_on_takes_no_more_than_its_limit);
     tcase_add_test(limits, a_count_is_of_one_state_though_it_may_resume);
     return run_suite(suite);
 }

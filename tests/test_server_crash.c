@@ -140,6 +140,40 @@ START_TEST(an_iterator_never_mixes_two_states)
 }
 END_TEST
 
+/* Walks on while servers are killed and another client writes what is not counted. */
+START_TEST(a_walk_that_resumes_outlives_its_servers)
+{
+    enum { ENTRIES = 20000, EVERY = 4000 };
+    stem_db *db = open_tool_server(), *other = open_tool_server();
+    stem_batch *batch = stem_batch_new(db);
+    char name[16];
+    int n = 0;
+
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(name, sizeof name, "%06d", i);
+        assert_ok(stem_batch_put(batch, db, name, i));
+    }
+    assert_ok(stem_batch_commit(batch, false));
+    stem_batch_free(batch);
+    stem_iter *iter = stem_iter_open(db, STEM_RANGE(.resume = true, .shallow = true));
+    while (stem_iter_next(iter)) {
+        if (stem_iter_value(iter)->as.integer < 0)
+            continue;
+        ck_assert_int_eq(stem_iter_value(iter)->as.integer, n);
+        if (++n % EVERY == 1) {
+            kill_tool_server(SIGKILL);
+            start_tool_server();
+            snprintf(name, sizeof name, "%06d+", (int)random_below(ENTRIES));
+            assert_ok(stem_put(other, name, -1));
+        }
+    }
+    assert_ok(stem_iter_close(iter));
+    ck_assert_int_eq(n, ENTRIES);
+    assert_ok(stem_close(other));
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server crash");
@@ -148,5 +182,6 @@ int main(void)
     tcase_add_checked_fixture(tcase, start, stop);
     tcase_add_test(tcase, what_is_answered_was_applied_once);
     tcase_add_test(tcase, an_iterator_never_mixes_two_states);
+    tcase_add_test(tcase, a_walk_that_resumes_outlives_its_servers);
     return run_suite(suite);
 }

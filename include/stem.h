@@ -776,10 +776,10 @@ STEM_API int stem_sync(stem_db *db);
  * machine the same holds up to the last stem_sync or commit with sync, and no order beyond.
  *
  * The memory holds keys, values and what it takes to find them (about 220 bytes a key), of
- * commits and of values that were read twice. From half of it on, commits are slowed down
- * to the speed of the disk by waits that grow, of half a millisecond at most for small ones.
- * A commit that is larger than half of it waits until all is written and goes straight to the
- * disk. While it is written, a round takes as much as its keys and values once more.
+ * commits and of values that were read, twice where less than a quarter of it is left. When
+ * commits fill half of it, they are slowed down to the speed of the disk by waits that grow,
+ * of half a millisecond at most for small ones. A commit that is larger than half of it waits
+ * until all is written and goes straight to the disk. While it is written, a round takes as much as its keys and values once more.
  *
  * What a server of this database writes does not wait in memory: it is written, behind all
  * that was gathered before, and then answered.

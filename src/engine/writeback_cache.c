@@ -1,7 +1,7 @@
 /*
  * The write-back engine: values that are the same below, kept for reading. One is admitted when
- * its key is missed a second time, or was read twice while it was dirty, and dropped by second
- * chance when the memory is needed.
+ * its key is missed, a second time where a quarter of the memory or less is left, or was read
+ * twice while it was dirty, and dropped by second chance when the memory is needed.
  *
  * What is here is in no table. A commit into memory forgets the keys that it writes, one that
  * goes straight through hides them until it is below, and brings them up to date then; both
@@ -14,8 +14,8 @@
 
 #include "writeback_engine.h"
 
-/* uthash's part of an entry, and the allocator's. */
-enum { CACHED_OVERHEAD = 48 };
+/* Of a place in the map, and of the allocator's. */
+enum { CACHED_OVERHEAD = 40 };
 
 static size_t size_of(size_t key_len, size_t value_len)
 {
@@ -24,7 +24,7 @@ static size_t size_of(size_t key_len, size_t value_len)
 
 static size_t cached_size(const wb_cached *cached)
 {
-    return size_of(cached->hh.keylen, cached->room);
+    return size_of(cached->key_len, cached->room);
 }
 
 static wb_shard *shard_of(writeback_engine *engine, uint64_t hash)
@@ -37,31 +37,9 @@ static size_t stamp_of(uint64_t hash)
     return hash >> 32 & (WRITEBACK_STAMPS - 1);
 }
 
-/* Where a key is looked for, in a shard that is not empty. */
-static const UT_hash_bucket *bucket_of(const wb_shard *shard, uint64_t hash)
-{
-    const UT_hash_table *table = shard->cached->hh.tbl;
-
-    return &table->buckets[(unsigned)hash & (table->num_buckets - 1)];
-}
-
-/* Fetches what will most likely be found there, and where its value begins. */
-static void prefetch_first(const UT_hash_bucket *bucket)
-{
-    const char *first = (const char *)bucket->hh_head;
-
-    __builtin_prefetch(first, 1);
-    __builtin_prefetch(first + STEM_CACHE_LINE, 1);
-    __builtin_prefetch(first + 2 * STEM_CACHE_LINE, 1);
-}
-
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash)
 {
-    wb_cached *found;
-
-    HASH_FIND_BYHASHVALUE(hh, shard_of(engine, hash)->cached, key.data, (unsigned)key.len,
-                          (unsigned)hash, found);
-    return found;
+    return stem_wb_map_find(&shard_of(engine, hash)->cached, key, hash);
 }
 
 bool stem_wb_note_miss(writeback_engine *engine, uint64_t hash)
@@ -92,7 +70,7 @@ bool stem_wb_is_hidden(const writeback_engine *engine, uint64_t hash)
 
 static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
 {
-    HASH_DELETE(hh, shard->cached, cached);
+    stem_wb_map_remove(&shard->cached, cached);
     DL_DELETE(shard->oldest, cached);
     atomic_fetch_sub(&engine->cached_bytes, cached_size(cached));
     free(cached);
@@ -100,9 +78,9 @@ static void drop(writeback_engine *engine, wb_shard *shard, wb_cached *cached)
 
 static void set_value(wb_cached *cached, stem_slice value)
 {
-    cached->len = value.len;
+    cached->len = (uint32_t)value.len;
     if (value.len > 0)
-        memcpy(cached->bytes + cached->hh.keylen, value.data, value.len);
+        memcpy(cached->bytes + cached->key_len, value.data, value.len);
 }
 
 /* Keeps a copy; without memory it does not. */
@@ -114,15 +92,12 @@ static void keep(writeback_engine *engine, stem_slice key, uint64_t hash,
 
     if (!made)
         return;
-    memset(made, 0, sizeof *made);
-    made->room = value.len;
-    made->hh.keylen = (unsigned)key.len;
+    *made = (wb_cached){
+        .hash = hash, .key_len = (uint32_t)key.len, .room = (uint32_t)value.len};
     if (key.len > 0)
         memcpy(made->bytes, key.data, key.len);
     set_value(made, value);
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, shard->cached, made->bytes, (unsigned)key.len,
-                                (unsigned)hash, made);
-    if (!made->hh.tbl) {
+    if (!stem_wb_map_add(&shard->cached, made)) {
         free(made);
         return;
     }
@@ -142,6 +117,11 @@ bool stem_wb_is_keepable(const writeback_engine *engine, size_t len)
 {
     return len <= engine->budget / 16 &&
            wb_dirty_bytes(engine) < engine->budget - engine->budget / 4;
+}
+
+bool stem_wb_has_spare(const writeback_engine *engine)
+{
+    return used_bytes(engine) < engine->budget - engine->budget / 4;
 }
 
 static bool is_worth_keeping(const writeback_engine *engine, stem_slice key,
@@ -170,14 +150,24 @@ bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash)
     return old != NULL;
 }
 
+void stem_wb_prefetch_value(const writeback_engine *engine, uint64_t hash)
+{
+    const wb_place *start = wb_map_start(&engine->shards[wb_shard_of(hash)].cached, hash);
+
+    if (!start || start->hash != hash)
+        return;
+    const char *cached = (const char *)start->cached;
+    for (size_t i = 0; i < 3; i++)
+        __builtin_prefetch(cached + i * STEM_CACHE_LINE, 1);
+}
+
 void stem_wb_prefetch(writeback_engine *engine, uint64_t hash)
 {
     wb_shard *shard = shard_of(engine, hash);
 
     __builtin_prefetch(&shard->stamps[stamp_of(hash)], 1);
     pthread_mutex_lock(&shard->lock);
-    if (shard->cached)
-        __builtin_prefetch(bucket_of(shard, hash));
+    __builtin_prefetch(wb_map_start(&shard->cached, hash));
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -188,8 +178,7 @@ void stem_wb_hide(writeback_engine *engine, uint64_t hash)
     wb_shard *shard = shard_of(engine, hash);
 
     pthread_mutex_lock(&shard->lock);
-    if (shard->cached)
-        prefetch_first(bucket_of(shard, hash));
+    stem_wb_prefetch_value(engine, hash);
     shard->n_hidden++;
     shard->stamps[stamp_of(hash)].n_hidden++;
     shard->stamps[stamp_of(hash)].changes++;
@@ -295,5 +284,7 @@ void stem_wb_free_cache(writeback_engine *engine)
     for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
         while (engine->shards[i].oldest)
             drop(engine, &engine->shards[i], engine->shards[i].oldest);
+    for (size_t i = 0; i < WRITEBACK_SHARDS; i++)
+        stem_wb_map_free(&engine->shards[i].cached);
     free(engine->missed);
 }

@@ -15,23 +15,15 @@
 
 #include "../error.h"
 #include "gate.h"
+#include "writeback_map.h"
 #include "writeback_table.h"
 
 enum { WRITEBACK_KEY_SLOTS = 4096, WRITEBACK_STAMPS = 128 };
 
-/* A value that is the same below, kept for reading. */
-typedef struct wb_cached {
-    UT_hash_handle hh;
-    struct wb_cached *prev, *next; /* in the order in which they are looked at */
-    bool is_referenced;
-    size_t len, room; /* of the value: bytes that there are, and that could be */
-    char bytes[];     /* of the key, then of the value */
-} wb_cached;
-
 typedef struct wb_shard {
     _Alignas(STEM_CACHE_LINE) pthread_mutex_t lock;
     uint64_t hits, misses;
-    wb_cached *cached; /* the head of a uthash table */
+    wb_map cached;
     wb_cached *oldest;
     size_t n_hidden; /* of all stamps */
     struct {
@@ -185,6 +177,8 @@ void stem_wb_reveal(writeback_engine *engine, const stem_write *write, uint64_t 
                     int code);
 /* In the next the shard's lock is held. */
 wb_cached *stem_wb_cached(writeback_engine *engine, stem_slice key, uint64_t hash);
+/* Fetches what that will find, where it is to be looked for being here already. */
+void stem_wb_prefetch_value(const writeback_engine *engine, uint64_t hash);
 /* What a key that is about to be read below is admitted with. */
 uint32_t stem_wb_stamp(const writeback_engine *engine, uint64_t hash);
 /* Whether what is cached of the key is not to be read now. */
@@ -198,6 +192,8 @@ bool stem_wb_forget(writeback_engine *engine, stem_slice key, uint64_t hash);
 void stem_wb_keep(writeback_engine *engine, const wb_entry *entry);
 /* Whether a value of that size may be kept at all. */
 bool stem_wb_is_keepable(const writeback_engine *engine, size_t len);
+/* Whether there is so much memory left that values may be kept which nobody may read again. */
+bool stem_wb_has_spare(const writeback_engine *engine);
 /* Drops values until what is in memory fits the budget with `wanted` bytes more. */
 void stem_wb_make_room(writeback_engine *engine, size_t wanted);
 

@@ -49,18 +49,20 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
     }
     shard->hits++;
     cached->is_referenced = true;
-    return stem_wb_copy_out(read, cached->bytes + cached->hh.keylen, cached->len);
+    return stem_wb_copy_out(read, cached->bytes + cached->key_len, cached->len);
 }
 
-/* A value was read below, which is worth keeping if its key was missed lately. */
+/* A value was read below, which is worth keeping if there is memory to spare, or if its key was
+ * missed lately. */
 static void offer(writeback_engine *engine, stem_slice key, uint64_t hash,
                   const stem_read *read, uint32_t stamp)
 {
     enum { ADMITTED_BYTES = 256 };
     pthread_mutex_t *lock = engine->locks[wb_shard_of(hash)];
 
-    if (!read->data || !stem_wb_note_miss(engine, hash) ||
-        !stem_wb_is_keepable(engine, read->len))
+    if (!read->data || !stem_wb_is_keepable(engine, read->len))
+        return;
+    if (!stem_wb_note_miss(engine, hash) && !stem_wb_has_spare(engine))
         return;
     stem_wb_make_room(engine, key.len + read->len + ADMITTED_BYTES);
     pthread_mutex_lock(lock);
@@ -102,6 +104,16 @@ static void free_reads(stem_read *reads, size_t n)
         free(reads[n].data);
 }
 
+/* Has all of it on its way at once. */
+static void prefetch_all(const writeback_engine *engine, const sought *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        __builtin_prefetch(
+            wb_map_start(&engine->shards[wb_shard_of(all[i].hash)].cached, all[i].hash));
+    for (size_t i = 0; i < n; i++)
+        stem_wb_prefetch_value(engine, all[i].hash);
+}
+
 /* Reads what is in memory at one moment, and how many keys are not. */
 static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, size_t n,
                               sought *all, stem_read *reads, size_t *n_missing)
@@ -116,6 +128,7 @@ static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, 
         mask |= UINT64_C(1) << wb_shard_of(all[i].hash);
     }
     stem_wb_lock(engine, mask);
+    prefetch_all(engine, all, n);
     for (; done < n && code == STEM_OK; done++) {
         code = read_memory(engine, keys[done], all[done].hash, &reads[done]);
         all[done].stamp = stem_wb_stamp(engine, all[done].hash);

@@ -96,7 +96,8 @@ static void finish_done(stem_server *server)
     pthread_mutex_lock(&roles->lock);
     stem_group *done = roles->done;
     roles->done = NULL;
-    pthread_cond_broadcast(&roles->changed);
+    if (done) /* the spare, which nothing has changed for, sleeps on */
+        pthread_cond_broadcast(&roles->changed);
     pthread_mutex_unlock(&roles->lock);
     if (done)
         finish(server, done);

@@ -617,7 +617,7 @@ static void *read_groups(void *argument)
 {
     int last[GROUPS] = {0};
 
-    random_state += (uintptr_t)argument + GROUPS;
+    random_state += (uint64_t) * (const int *)argument + GROUPS;
     while (atomic_load(&busy.n_writing) > 0) {
         const int group = (int)random_below(GROUPS);
         const uint32_t way = random_below(8);
@@ -676,8 +676,8 @@ static void run_all(void)
         groups[i] = i;
         pthread_create(&writers[i], NULL, write_group, &groups[i]);
     }
-    for (uintptr_t i = 0; i < READERS; i++)
-        pthread_create(&readers[i], NULL, read_groups, (void *)i);
+    for (int i = 0; i < READERS; i++)
+        pthread_create(&readers[i], NULL, read_groups, &groups[i]);
     pthread_create(&other, NULL, read_others, NULL);
     for (int i = 0; i < GROUPS; i++)
         pthread_join(writers[i], NULL);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -30,7 +31,7 @@ typedef struct sharer {
 } sharer;
 
 static sharer sharers[SHARERS];
-static bool is_prepared;
+static pid_t test; /* 0 before the first sharer */
 const char *shared_place;
 stem_db *shared_db;
 
@@ -66,9 +67,23 @@ static void fork_another(step *given)
 
 /* ---- Starting and ending ---------------------------------------------------------- */
 
+/* Before what they have open is removed. */
+static void end_all(void)
+{
+    if (getpid() != test)
+        return;
+    for (sharer *each = sharers; each < sharers + SHARERS; each++)
+        if (each->pid > 0)
+            kill(each->pid, SIGKILL);
+    for (sharer *each = sharers; each < sharers + SHARERS; each++)
+        while (each->pid > 0 && is_alive(each->pid))
+            pause_ms(1);
+}
+
 static void prepare(void)
 {
-    is_prepared = true;
+    test = getpid();
+    atexit(end_all);
     /* So that what a killed sharer has forked is this process's to wait for. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (sharer *each = sharers; each < sharers + SHARERS; each++) {
@@ -85,7 +100,7 @@ static void make_new(int who)
 {
     char left[sizeof(request) + sizeof(step)];
 
-    if (!is_prepared)
+    if (test == 0)
         prepare();
     ck_assert_int_eq(sharers[who].pid, 0);
     while (recv(sharers[who].test_end, left, sizeof left, MSG_DONTWAIT) > 0 ||

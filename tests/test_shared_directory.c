@@ -48,7 +48,7 @@ static void become_nobody(step *given)
     given->code = setgid(NOBODY) == 0 && setuid(NOBODY) == 0 ? STEM_OK : STEM_EACCES;
 }
 
-/* Connects and asks; `value` is the length of the answer. */
+/* Connects and asks; `value` is the length of the answer, or less than 1. */
 static void ask_at_socket(step *given)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -58,9 +58,11 @@ static void ask_at_socket(step *given)
     snprintf(address.sun_path, sizeof address.sun_path, "%s", given->key);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     must(fd >= 0);
-    must(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
-    given->value = recv(fd, answer, sizeof answer, 0);
+    given->value = -1;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+        given->value = recv(fd, answer, sizeof answer, 0);
+    }
     close(fd);
 }
 

@@ -312,6 +312,26 @@ START_TEST(children_left_alone_are_told_when_no_process_can_be_started)
 }
 END_TEST
 
+START_TEST(children_left_alone_are_told_when_nobody_can_recover_it)
+{
+    const char *current = path_in(shared_place, "CURRENT"),
+               *aside = path_in(shared_place, "CURRENT.aside");
+
+    fork_sharer(A, CHILD);
+    ck_assert_int_eq(rename(current, aside), 0);
+    write_file(current, "MANIFEST-999999\n");
+    kill_sharer(B);
+    kill_sharer(A);
+    const step failed = do_in(CHILD, get_value, (step){.key = "a"});
+    ck_assert_int_lt(failed.code, 0);
+    expect_why(&failed, "MANIFEST-999999");
+    ck_assert_int_eq(rename(aside, current), 0);
+    while (do_in(CHILD, get_value, (step){.key = "a"}).code != STEM_OK)
+        pause_ms(10); /* a failure is the answer for a moment */
+    expect_value(CHILD, "a", 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shared, forked");
@@ -334,5 +354,6 @@ int main(void)
     tcase_add_test(gone, children_left_alone_have_a_clean_process_own_it);
     tcase_add_test(gone, what_a_killed_clean_process_served_goes_on_by_another);
     tcase_add_test(gone, children_left_alone_are_told_when_no_process_can_be_started);
+    tcase_add_test(gone, children_left_alone_are_told_when_nobody_can_recover_it);
     return run_suite(suite);
 }

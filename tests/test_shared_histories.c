@@ -119,12 +119,13 @@ static int await_some_owner(void)
 static void perform_all(int owner)
 {
     enum { MOST_DOUBLINGS = 7 };
-    const uint32_t half_writes = 2 + random_below(2 << random_below(MOST_DOUBLINGS));
+    const uint32_t twice_the_writes =
+        2 + random_below(2U << random_below(MOST_DOUBLINGS));
 
     atomic_store(&run->has_begun, false);
     for (int who = A; who < MAX_CALLERS; who++)
         begin_in(who, perform,
-                 (step){.value = who, .more = who == owner ? half_writes : 0});
+                 (step){.value = who, .more = who == owner ? twice_the_writes : 0});
     atomic_store(&run->has_begun, true);
     for (int who = A; who < MAX_CALLERS; who++)
         if (who != owner)

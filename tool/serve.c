@@ -2,6 +2,7 @@
  * `stem serve`: a database for other processes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,18 +252,38 @@ static int share(stem_db *db, const wanted *what, const sigset_t *signals)
     return DONE;
 }
 
-/* Goes on as nobody's child. */
-static void detach(void)
+/* Goes on as nobody's child. What was started ends when this is at work, or has failed to be;
+ * returns what tells it so. */
+static int detach(void)
 {
-    const pid_t child = fork();
+    int ends[2];
+    char byte;
 
+    const pid_t child = pipe(ends) == 0 ? fork() : -1;
     if (child < 0) {
-        complain("cannot fork: %s", strerror(errno));
+        complain("cannot go on in the background: %s", strerror(errno));
         exit(FAILED);
     }
-    if (child > 0)
-        _exit(DONE);
+    if (child > 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 1 ? DONE : FAILED);
+    }
+    close(ends[0]);
     setsid();
+    return ends[1];
+}
+
+/* Whoever waits for what this has to say waits for its end. */
+static void tell_detached(int to)
+{
+    const int null = open("/dev/null", O_RDWR);
+
+    for (int fd = 0; fd <= STDERR_FILENO && null >= 0; fd++)
+        dup2(null, fd);
+    if (null > STDERR_FILENO)
+        close(null);
+    if (write(to, "", 1) == 1)
+        close(to);
 }
 
 static int run(const command *which, int argc, char **argv)
@@ -270,11 +291,12 @@ static int run(const command *which, int argc, char **argv)
     wanted what = {0};
     sigset_t signals;
     stem_db *db;
+    int starter = -1;
 
     (void)which;
     read_arguments(argc, argv, &what);
     if (what.is_detached)
-        detach();
+        starter = detach();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -288,6 +310,8 @@ static int run(const command *which, int argc, char **argv)
     }
     if (code != STEM_OK)
         return complain_code(code);
+    if (what.is_detached)
+        tell_detached(starter);
     int status =
         what.n_listen > 0 ? serve(db, &what, &signals) : share(db, &what, &signals);
     code = stem_close(db);
@@ -320,7 +344,7 @@ const command serve_command = {
         "then\n"
         "                        --listen may be left out\n"
         "      --while-used      with --shared: end when no other process uses it\n"
-        "      --detach          go on in the background\n"
+        "      --detach          go on in the background, once the database is open\n"
         "      --set NAME=VALUE  an option of the whole database, as stem_options has "
         "it\n",
     .min_operands = 1,

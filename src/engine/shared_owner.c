@@ -28,7 +28,7 @@ enum {
     TRANSIENT_MS = 100,    /* for which a lock is held that is only looked with */
     RECONSIDER_MS = 1000,  /* a failure is the answer for as long */
     UNCLAIMED_MS = 30,     /* then none of those who may will become the owner */
-    START_AGAIN_MS = 10000 /* another process, where the last has not become the owner */
+    START_AGAIN_MS = 1000 /* another process, where the last was at work and is not */
 };
 
 static uint64_t milliseconds(uint64_t n)
@@ -108,8 +108,8 @@ static int have_owner_started(search *what)
         (engine->started_ns != 0 &&
          now - engine->started_ns < milliseconds(START_AGAIN_MS)))
         return NOBODY;
-    engine->started_ns = now;
     const int code = stem_shared_start_process(engine);
+    engine->started_ns = code == STEM_OK ? now : 0;
     return code == STEM_OK ? NOBODY : code;
 }
 

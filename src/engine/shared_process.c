@@ -10,6 +10,8 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@
 
 extern char **environ;
 
-enum { SETTINGS_MAX = 16, SETTING_SIZE = 64, FIXED_ARGUMENTS = 6 };
+enum { SETTINGS_MAX = 16, SETTING_SIZE = 64, FIXED_ARGUMENTS = 6, COMPLAINT_SIZE = 512 };
 
 typedef struct arguments {
     const char *words[FIXED_ARGUMENTS + 2 * SETTINGS_MAX + 1];
@@ -59,8 +61,8 @@ static void make_arguments(const shared_engine *engine, arguments *made)
     made->words[n] = NULL;
 }
 
-/* Without terminal, standard streams and blocked signals. */
-static int spawn(const arguments *given, pid_t *pid)
+/* Without terminal and blocked signals, and with no standard stream but what it complains to. */
+static int spawn(const arguments *given, int complaints, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -73,9 +75,11 @@ static int spawn(const arguments *given, pid_t *pid)
         return cause;
     cause = posix_spawnattr_init(&attributes);
     if (cause == 0) {
-        for (int fd = 0; fd <= STDERR_FILENO && cause == 0; fd++)
+        for (int fd = 0; fd < STDERR_FILENO && cause == 0; fd++)
             cause =
                 posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+        if (cause == 0)
+            cause = posix_spawn_file_actions_adddup2(&actions, complaints, STDERR_FILENO);
         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID |
                                                   POSIX_SPAWN_SETSIGMASK |
                                                   POSIX_SPAWN_SETSIGDEF);
@@ -90,8 +94,8 @@ static int spawn(const arguments *given, pid_t *pid)
     return cause;
 }
 
-/* What was started has started another and ends at once. */
-static int wait_for(pid_t pid)
+/* What was started has started another, and ends when that is at work or has failed. */
+static bool is_at_work(pid_t pid)
 {
     int status = 0;
     pid_t ended;
@@ -99,22 +103,46 @@ static int wait_for(pid_t pid)
     do
         ended = waitpid(pid, &status, 0);
     while (ended < 0 && errno == EINTR);
-    return ended == pid && !(WIFEXITED(status) && WEXITSTATUS(status) == 0) ? status : 0;
+    /* The application may take the status of every child. */
+    return ended != pid || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What it had to say, as part of one line. */
+static const char *read_complaints(int fd, char *text, size_t size)
+{
+    const ssize_t len = pread(fd, text, size - 1, 0);
+
+    text[len > 0 ? len : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    return *text ? text : "it does not say why";
+}
+
+static int start(const arguments *given, int complaints)
+{
+    static const char why[] =
+        "nobody else has it open, and a process made by fork() cannot";
+    char text[COMPLAINT_SIZE];
+    pid_t pid;
+
+    const int cause = spawn(given, complaints, &pid);
+    if (cause != 0)
+        return stem_fail(STEM_EFORK, "%s; starting %s failed: %s", why, given->words[0],
+                         strerror(cause));
+    if (!is_at_work(pid))
+        return stem_fail(STEM_EFORK, "%s; %s could not be started: %s", why,
+                         given->words[0], read_complaints(complaints, text, sizeof text));
+    return STEM_OK;
 }
 
 int stem_shared_start_process(const shared_engine *engine)
 {
-    static const char why[] =
-        "nobody else has it open, and a process made by fork() cannot";
+    const int complaints = memfd_create("stem", MFD_CLOEXEC);
     arguments given;
-    pid_t pid;
 
+    if (complaints < 0)
+        return stem_fail(STEM_EIO, "cannot make a file in memory: %s", strerror(errno));
     make_arguments(engine, &given);
-    const int cause = spawn(&given, &pid);
-    if (cause != 0)
-        return stem_fail(STEM_EFORK, "%s; starting %s failed: %s", why, given.words[0],
-                         strerror(cause));
-    if (wait_for(pid) != 0)
-        return stem_fail(STEM_EFORK, "%s; %s could not be started", why, given.words[0]);
-    return STEM_OK;
+    const int code = start(&given, complaints);
+    close(complaints);
+    return code;
 }

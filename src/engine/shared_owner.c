@@ -25,9 +25,9 @@ enum {
     PING_MS = 500,
     LONGEST_PAUSE_MS = 8,
     FAILED_PAUSE_MS = 100,
-    TRANSIENT_MS = 100,    /* for which a lock is held that is only looked with */
-    RECONSIDER_MS = 1000,  /* a failure is the answer for as long */
-    UNCLAIMED_MS = 30,     /* then none of those who may will become the owner */
+    TRANSIENT_MS = 100,   /* for which a lock is held that is only looked with */
+    RECONSIDER_MS = 1000, /* a failure is the answer for as long */
+    UNCLAIMED_MS = 30,    /* then none of those who may will become the owner */
     START_AGAIN_MS = 1000 /* another process, where the last was at work and is not */
 };
 

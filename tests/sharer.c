@@ -37,11 +37,17 @@ stem_db *shared_db;
 
 /* ---- In a sharer ------------------------------------------------------------------ */
 
+/* Whose end the test has closed, or who outlives it, has no more to do. */
 static void do_steps(void *argument)
 {
     const sharer *me = argument;
     request told;
 
+    for (sharer *each = sharers; each < sharers + SHARERS; each++)
+        if (each->test_end >= 0) {
+            close(each->test_end); /* a copy, that would keep it open */
+            each->test_end = -1;
+        }
     while (recv(me->own_end, &told, sizeof told, 0) == (ssize_t)sizeof told &&
            told.what) {
         *told.given.why = '\0';
@@ -221,6 +227,11 @@ pid_t owner_pid(void)
         pid = 0;
     fclose(lock);
     return (pid_t)pid;
+}
+
+bool is_tested(void)
+{
+    return kill(test, 0) == 0;
 }
 
 bool is_there(const char *path)

@@ -65,6 +65,8 @@ void expect_why(const step *done, const char *part);
 pid_t owner_pid(void);
 
 bool is_there(const char *path);
+/* Whether the test's process still runs: for steps that wait for it. */
+bool is_tested(void);
 
 /* ---- Steps ------------------------------------------------------------------------ */
 

@@ -82,8 +82,10 @@ static void perform(step *given)
 {
     dies_before = given->more % 2 != 0;
     atomic_store(&writes_left, (unsigned)given->more / 2);
-    while (!atomic_load(&run->has_begun))
+    while (!atomic_load(&run->has_begun)) {
+        must(is_tested());
         sched_yield();
+    }
     history_perform(&run->of, (size_t)given->value);
 }
 

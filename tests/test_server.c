@@ -146,6 +146,31 @@ START_TEST(what_no_request_carries_a_client_refuses_before_it_is_sent)
 }
 END_TEST
 
+/* Many small writes take more words, and more around them, than their bytes tell. */
+START_TEST(a_commit_of_too_many_writes_for_a_request_is_refused_before_it_is_sent)
+{
+    enum { MANY = 1 << 19, SOME = 40000 };
+    const size_t least_request = 1 << 20;
+    stem_db *client;
+    char name[16];
+
+    assert_ok(stem_server_close(server));
+    server =
+        serve(db, STEM_SERVER_OPTIONS(.max_request_bytes = _i == 0 ? 0 : least_request));
+    assert_ok(stem_open(&client, served_at(), NULL));
+    stem_batch *batch = stem_batch_new(client);
+    for (int i = 0; i < (_i == 0 ? MANY : SOME); i++) {
+        snprintf(name, sizeof name, "k%d", i);
+        assert_ok(stem_batch_put(batch, client, name, 1));
+    }
+    assert_failure(stem_batch_commit(batch, false), STEM_EINVAL);
+    assert_contents(db, "");
+    assert_ok(stem_put(client, "a", 1));
+    stem_batch_free(batch);
+    assert_ok(stem_close(client));
+}
+END_TEST
+
 START_TEST(hello_tells_who_serves_and_changes_the_version)
 {
     redisContext *client = dial();
@@ -581,6 +606,9 @@ int main(void)
     tcase_add_test(one_client, a_large_value_goes_both_ways);
     tcase_add_test(one_client,
                    what_no_request_carries_a_client_refuses_before_it_is_sent);
+    tcase_add_loop_test(
+        one_client,
+        a_commit_of_too_many_writes_for_a_request_is_refused_before_it_is_sent, 0, 2);
     tcase_add_test(one_client, hello_tells_who_serves_and_changes_the_version);
     tcase_add_test(one_client, a_scope_in_hello_narrows_and_is_not_left_again);
 

@@ -109,6 +109,58 @@ static size_t count_words(const stem_commit *commit)
     return n;
 }
 
+/* A word as it is sent: "$3\r\nPUT\r\n". */
+static size_t sent_len(size_t len)
+{
+    size_t digits = 1;
+
+    for (size_t rest = len; rest >= 10; rest /= 10)
+        digits++;
+    return 1 + digits + 2 + len + 2;
+}
+
+/* What the commit's writes and expectations take in a request. */
+static size_t measure_request(const stem_commit *commit)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < commit->n_expectations; i++) {
+        const stem_expectation *each = &commit->expectations[i];
+
+        bytes += sent_len(strlen(expectation_words[each->kind].word)) +
+                 sent_len(each->key.len);
+        if (expectation_words[each->kind].has_value)
+            bytes += sent_len(each->value.len);
+    }
+    for (size_t i = 0; i < commit->n_writes; i++) {
+        const stem_write *each = &commit->writes[i];
+
+        bytes += sent_len(3) + sent_len(each->key.len);
+        if (!each->is_delete)
+            bytes += sent_len(each->value.len);
+    }
+    return bytes;
+}
+
+static int check_request(const remote_engine *engine, const stem_commit *commit)
+{
+    enum { AROUND = 128 }; /* what comes before the first of them */
+    const size_t words = count_words(commit), bytes = AROUND + measure_request(commit);
+
+    if (words > engine->max_words)
+        return stem_fail(
+            STEM_EINVAL,
+            "a commit of %zu writes and %zu expectations is over the server's "
+            "limit of %zu words in a request",
+            commit->n_writes, commit->n_expectations, engine->max_words);
+    if (bytes > engine->max_request_bytes)
+        return stem_fail(STEM_EINVAL,
+                         "a commit that takes %zu bytes to be sent is over the server's "
+                         "limit of %zu in a request",
+                         bytes, engine->max_request_bytes);
+    return STEM_OK;
+}
+
 static void write_commit(const stem_commit *commit, uint64_t number,
                          stem_remote_request *request)
 {
@@ -159,10 +211,13 @@ static int remote_commit(stem_engine *base, const stem_commit *commit, size_t *f
     stem_remote_reply reply = {.is_packed = true};
     remote_slot *slot;
 
+    if (commit->n_writes + commit->n_expectations == 0)
+        return STEM_OK;
     int code = check_limits(base, commit);
-    if (code != STEM_OK || commit->n_writes + commit->n_expectations == 0)
-        return code;
-    code = stem_remote_take(engine, &clock, &slot);
+    if (code == STEM_OK)
+        code = check_request(engine, commit);
+    if (code == STEM_OK)
+        code = stem_remote_take(engine, &clock, &slot);
     if (code != STEM_OK)
         return code;
     write_commit(commit, ++slot->number, &request);

@@ -34,6 +34,7 @@ typedef struct remote_engine {
     pthread_cond_t slot_freed;
     remote_slot *slots;
     size_t n_slots;
+    size_t max_request_bytes, max_words; /* of one request; set once, with the slots */
     remote_slot **free_slots; /* the one used last is taken next: it is connected */
     size_t n_free;
 

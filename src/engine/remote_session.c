@@ -111,11 +111,20 @@ static int make_slots(remote_engine *engine, size_t n)
     return STEM_OK;
 }
 
+/* A limit that a server may leave out. */
+static size_t limit_at(const stem_remote_reply *reply, size_t i)
+{
+    return i < reply->n && reply->items[i].kind == STEM_REPLY_INTEGER &&
+                   reply->items[i].as.integer > 0
+               ? (size_t)reply->items[i].as.integer
+               : SIZE_MAX;
+}
+
 /* Takes over what the server says of a session: its id, and of the first the slots and the
  * limits, which stay. */
 static int read_attached(remote_engine *engine, const stem_remote_reply *reply)
 {
-    enum { ID, SLOTS, KEY, VALUE, COMMIT, N_ITEMS };
+    enum { ID, SLOTS, KEY, VALUE, COMMIT, N_ITEMS, REQUEST = N_ITEMS, WORDS };
     const stem_remote_item *items = reply->items;
     bool is_right = reply->n >= N_ITEMS && items[ID].kind == STEM_REPLY_STRING;
 
@@ -129,6 +138,8 @@ static int read_attached(remote_engine *engine, const stem_remote_reply *reply)
     engine->base.max_key_bytes = (size_t)items[KEY].as.integer;
     engine->base.max_value_bytes = (size_t)items[VALUE].as.integer;
     engine->base.max_commit_bytes = (size_t)items[COMMIT].as.integer;
+    engine->max_request_bytes = limit_at(reply, REQUEST);
+    engine->max_words = limit_at(reply, WORDS);
     const size_t n =
         items[SLOTS].as.integer < SLOTS_MAX ? (size_t)items[SLOTS].as.integer : SLOTS_MAX;
     return make_slots(engine, n);

@@ -396,12 +396,14 @@ static void attached(stem_connection *connection, const stem_id *id, unsigned sl
     connection->caller.holder =
         (stem_slice){(const char *)connection->session.bytes, STEM_ID_BYTES};
     stem_id_format(id, text);
-    stem_reply_array(reply, 5);
+    stem_reply_array(reply, 7);
     stem_reply_bulk(reply, text, sizeof text);
     stem_reply_integer(reply, stem_sessions_slots(server->sessions, id));
     stem_reply_integer(reply, (int64_t)longest_key(connection));
     stem_reply_integer(reply, carried(connection, engine->max_value_bytes));
     stem_reply_integer(reply, carried(connection, engine->max_commit_bytes));
+    stem_reply_integer(reply, (int64_t)connection->parser.limits.max_bytes);
+    stem_reply_integer(reply, (int64_t)connection->parser.limits.max_args);
 }
 
 static void finish_session_task(stem_task *task)

@@ -98,6 +98,7 @@ configure_in() {
 # two makes that write the same objects at once. Arguments with a `=` go to each.
 make_in() {
     local dir=$1 argument targets=() settings=()
+    local jobs=${jobs:-$(nproc)}
     shift
 
     for argument in "$@"; do
@@ -107,14 +108,14 @@ make_in() {
         esac
     done
     for argument in "${targets[@]:-all}"; do
-        make -C "$dir" -s -j"$(nproc)" "$argument" "${settings[@]}"
+        make -C "$dir" -s -j"$jobs" "$argument" "${settings[@]}"
     done
 }
 
 # check_in DIR [ARGUMENT...]: builds and runs the tests there, with these arguments of
 # make, and says how many cases ran.
 check_in() {
-    local dir=$1 status=0
+    local dir=$1 status=0 jobs=$(($(nproc) + 1)) # tests wait now and then
 
     rm -f "$dir"/tests/*.trs "$dir"/tests/*.log
     make_in "$@" check || status=$?

@@ -179,6 +179,7 @@ static void *increment(void *unused)
     while (!atomic_load(&is_over)) {
         must_ok(stem_incr(shared_db, "n", 1, 0, NULL));
         atomic_fetch_add(&n_increments, 1);
+        usleep(100); /* leaves the children a chance to find the value as they read it */
     }
     return unused;
 }

@@ -21,9 +21,9 @@
 #include "random.h"
 #include "sharer.h"
 
-/* The others are forked by workers: but not where ThreadSanitizer watches, which cannot follow
- * threads of a forked child. */
-#ifdef __SANITIZE_THREAD__
+/* The others are forked by workers: but not where a sanitizer watches. ThreadSanitizer cannot
+ * follow threads of a forked child, and AddressSanitizer's allocator may be locked in it. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 enum { KILLS = 100, WORKERS = 6, CLEAN = WORKERS };
 #else
 enum { KILLS = 100, WORKERS = 6, CLEAN = 4 };

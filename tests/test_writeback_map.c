@@ -51,11 +51,11 @@ START_TEST(what_was_added_and_not_removed_is_found)
         ck_assert_ptr_eq(stem_wb_map_find(&map, key_of(items[seen]), items[seen]->hash),
                          is_there[seen] ? items[seen] : NULL);
     }
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = 0; i < KEYS; i++)
         ck_assert_ptr_eq(stem_wb_map_find(&map, key_of(items[i]), items[i]->hash),
                          is_there[i] ? items[i] : NULL);
+    for (int i = 0; i < KEYS; i++)
         free(items[i]);
-    }
     stem_wb_map_free(&map);
 }
 END_TEST

@@ -146,9 +146,10 @@ int stem_store_open(const stem_directory *dir, const stem_options *options,
     if (code != STEM_OK)
         return code;
     engine->fork_generation = stem_fork_generation;
-    *opened = engine;
-    if (options->writeback_bytes == 0)
+    if (options->writeback_bytes == 0) {
+        *opened = engine;
         return STEM_OK;
+    }
     code = stem_writeback_open(engine, options, opened);
     if (code != STEM_OK)
         engine->ops->close(engine);

@@ -72,6 +72,15 @@ int stem_descriptor_accept(int listening, int flags)
     return fd;
 }
 
+bool stem_descriptor_has_own_user(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           peer.uid == geteuid();
+}
+
 int stem_descriptor_event(void)
 {
     pthread_mutex_lock(&list_lock);

@@ -7,6 +7,7 @@
 #define STEM_ENGINE_DESCRIPTOR_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* As openat() and close(), but for the list. */
@@ -15,6 +16,8 @@ void stem_descriptor_close(int fd);
 /* As socket() and accept4(), but for the list. */
 int stem_descriptor_socket(int domain, int type);
 int stem_descriptor_accept(int listening, int flags);
+/* Whether the process at the other end of a Unix socket is of this user. */
+bool stem_descriptor_has_own_user(int fd);
 /* As eventfd(), nonblocking. */
 int stem_descriptor_event(void);
 /* Strikes it off the list, for who has it closed by somebody else the next moment. */

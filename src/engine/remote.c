@@ -412,28 +412,15 @@ int stem_remote_check_timeout(size_t timeout_ms)
 
 static int check_options(const stem_options *options)
 {
-    const struct {
-        const char *name;
-        bool is_set;
-    } settings[] = {
-        {"shared", options->shared},
-        {"no_compression", options->no_compression},
-        {"no_verify", options->no_verify},
-        {"no_bloom", options->no_bloom},
-        {"bloom_bits", options->bloom_bits != 0},
-        {"max_open_files", options->max_open_files != 0},
-        {"cache_bytes", options->cache_bytes != 0},
-        {"write_buffer_bytes", options->write_buffer_bytes != 0},
-        {"block_bytes", options->block_bytes != 0},
-        {"writeback_bytes", options->writeback_bytes != 0},
-        {"writeback_ms", options->writeback_ms != 0},
-    };
+    uint64_t value = options->shared;
+    const char *name = "shared";
 
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (settings[i].is_set)
-            return stem_fail(STEM_EINVAL,
-                             "option %s is for a directory or mem:; a server has its own",
-                             settings[i].name);
+    for (size_t i = 0; value == 0 && name; i++)
+        name = stem_store_setting(options, i, &value);
+    if (name)
+        return stem_fail(STEM_EINVAL,
+                         "option %s is for a directory or mem:; a server has its own",
+                         name);
     return stem_remote_check_timeout(options->timeout_ms);
 }
 

@@ -5,10 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "../error.h"
+#include "descriptor.h"
 
 enum { RECEIVE_BYTES = 65536, RESTED_NS = 5000000, LOGIN_BYTES = 4096 };
 
@@ -190,29 +189,16 @@ static int log_in(const stem_remote_peer *peer, stem_remote_connection *connecti
     return code;
 }
 
-static int check_user(const stem_remote_socket *to)
-{
-    struct ucred user;
-    socklen_t size = sizeof user;
-
-    if (getsockopt(to->fd, SOL_SOCKET, SO_PEERCRED, &user, &size) != 0 ||
-        user.uid != geteuid())
-        return stem_fail(STEM_EACCES, "it is another user's");
-    return STEM_OK;
-}
-
 static int open_socket(const stem_remote_peer *peer, stem_remote_clock *clock,
                        stem_remote_socket *opened)
 {
     int code = stem_remote_socket_open(&peer->location, peer->tls, peer->password != NULL,
                                        clock, opened);
 
-    if (code != STEM_OK || !peer->is_own_user)
+    if (code != STEM_OK || !peer->is_own_user || stem_descriptor_has_own_user(opened->fd))
         return code;
-    code = check_user(opened);
-    if (code != STEM_OK)
-        stem_remote_socket_close(opened);
-    return code;
+    stem_remote_socket_close(opened);
+    return stem_fail(STEM_EACCES, "it is another user's");
 }
 
 int stem_remote_connection_open(const stem_remote_peer *peer, stem_remote_clock *clock,

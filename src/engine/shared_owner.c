@@ -141,9 +141,7 @@ static int look_for_owner(search *what)
     int code = engine->may_own ? own(engine, what->conditions, &what->is_new)
                                : stem_directory_expect(engine->dir, what->conditions);
 
-    if (engine->may_own && code != STEM_ELOCKED)
-        return code;
-    if (!engine->may_own && code != STEM_OK && code != STEM_ELOCKED)
+    if (code != STEM_ELOCKED && (engine->may_own || code != STEM_OK))
         return code;
     const enum stem_directory_claim claim = stem_directory_claimed(engine->dir);
     if (claim != STEM_CLAIM_NONE)

@@ -248,21 +248,12 @@ static void tune(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
 }
 
-static bool is_own_user(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof peer;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-           peer.uid == geteuid();
-}
-
 static void welcome(stem_listener *listener, int fd)
 {
     char peer[STEM_PEER_SIZE];
 
     if (stem_peer_of(fd, peer) != STEM_OK ||
-        (listener->server->is_sharing && !is_own_user(fd))) {
+        (listener->server->is_sharing && !stem_descriptor_has_own_user(fd))) {
         stem_descriptor_close(fd);
         return;
     }

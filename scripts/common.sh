@@ -98,7 +98,6 @@ configure_in() {
 # two makes that write the same objects at once. Arguments with a `=` go to each.
 make_in() {
     local dir=$1 argument targets=() settings=()
-    local jobs=${jobs:-$(nproc)}
     shift
 
     for argument in "$@"; do
@@ -108,14 +107,14 @@ make_in() {
         esac
     done
     for argument in "${targets[@]:-all}"; do
-        make -C "$dir" -s -j"$jobs" "$argument" "${settings[@]}"
+        make -C "$dir" -s -j"$(nproc)" "$argument" "${settings[@]}"
     done
 }
 
 # check_in DIR [ARGUMENT...]: builds and runs the tests there, with these arguments of
 # make, and says how many cases ran.
 check_in() {
-    local dir=$1 status=0 jobs=$(($(nproc) + 1)) # tests wait now and then
+    local dir=$1 status=0
 
     rm -f "$dir"/tests/*.trs "$dir"/tests/*.log
     make_in "$@" check || status=$?

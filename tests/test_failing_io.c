@@ -338,7 +338,7 @@ END_TEST
 
 /* ---- Sharing ---------------------------------------------------------------------- */
 
-enum { SYNCERS = 4, SYNCS_EACH = 20 };
+enum { SYNCERS = 4, SYNCS_EACH = 50 };
 
 static void *put_synced(void *db)
 {
@@ -357,7 +357,7 @@ START_TEST(threads_share_syncs)
     int before = syncs_so_far();
     assert_ok(put_key(db, 0));
     int alone = syncs_so_far() - before;
-    io_fails.sync_delay = 10000; /* long enough for threads to be woken meanwhile */
+    io_fails.sync_delay = 500;
     before = syncs_so_far();
     for (int i = 0; i < SYNCERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, put_synced, db), 0);

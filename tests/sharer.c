@@ -144,6 +144,9 @@ void signal_sharer(int who, int signal)
 {
     ck_assert_int_gt(sharers[who].pid, 0);
     ck_assert_int_eq(kill(sharers[who].pid, signal), 0);
+    /* Its threads go on until the last of them has stopped. */
+    if (signal == SIGSTOP && !sharers[who].is_forked)
+        ck_assert_int_eq(waitpid(sharers[who].pid, NULL, WUNTRACED), sharers[who].pid);
 }
 
 /* One that another has forked is that one's to wait for, as long as that is there. */

@@ -102,20 +102,27 @@ START_TEST(what_is_answered_was_applied_once)
 }
 END_TEST
 
-START_TEST(an_iterator_never_mixes_two_states)
+/* 000000 and so on, each with its number. */
+static void put_entries(stem_db *db, int entries)
 {
-    enum { ENTRIES = 20000 };
-    stem_db *db = open_tool_server();
     stem_batch *batch = stem_batch_new(db);
     char name[16];
-    int n = 0;
 
-    for (int i = 0; i < ENTRIES; i++) {
+    for (int i = 0; i < entries; i++) {
         snprintf(name, sizeof name, "%06d", i);
         assert_ok(stem_batch_put(batch, db, name, i));
     }
     assert_ok(stem_batch_commit(batch, false));
     stem_batch_free(batch);
+}
+
+START_TEST(an_iterator_never_mixes_two_states)
+{
+    enum { ENTRIES = 20000 };
+    stem_db *db = open_tool_server();
+    int n = 0;
+
+    put_entries(db, ENTRIES);
     stem_iter *iter = stem_iter_open(db, NULL);
     ck_assert(stem_iter_next(iter));
     n++;
@@ -145,16 +152,10 @@ START_TEST(a_walk_that_resumes_outlives_its_servers)
 {
     enum { ENTRIES = 20000, EVERY = 4000 };
     stem_db *db = open_tool_server(), *other = open_tool_server();
-    stem_batch *batch = stem_batch_new(db);
     char name[16];
     int n = 0;
 
-    for (int i = 0; i < ENTRIES; i++) {
-        snprintf(name, sizeof name, "%06d", i);
-        assert_ok(stem_batch_put(batch, db, name, i));
-    }
-    assert_ok(stem_batch_commit(batch, false));
-    stem_batch_free(batch);
+    put_entries(db, ENTRIES);
     stem_iter *iter = stem_iter_open(db, STEM_RANGE(.resume = true, .shallow = true));
     while (stem_iter_next(iter)) {
         if (stem_iter_value(iter)->as.integer < 0)

@@ -6,12 +6,14 @@ set -eu
 server=
 trap '[ -z "$server" ] || kill -KILL $server; rm -rf "$work"' EXIT
 
-# wait_for FILE: until there is something in it.
-wait_for() {
+# await WORDS TEST...: until the test holds; else dies with the words.
+await() {
+    words=$1
+    shift
     tries=0
-    until [ -s "$1" ]; do
+    until [ "$@" ]; do
         tries=$((tries + 1))
-        [ $tries -lt 500 ] || die "nothing in $1"
+        [ $tries -lt 500 ] || die "$words"
         sleep 0.02
     done
 }
@@ -23,7 +25,7 @@ says 'there is no such option'
 
 "$stem" serve ./x --shared --set block_bytes=8192 >said &
 server=$!
-wait_for said
+await "nothing is said" -s said
 grep -qx 'sharing ./x' said || die "it said: $(cat said)"
 [ -S ./x/stem.sock ] || die "there is no socket"
 answers 0 "$stem" put ./x a 7
@@ -43,19 +45,9 @@ prints 9 "$stem" get ./x a
 
 # In the background, until nobody uses it.
 answers 0 "$stem" serve ./x --shared --while-used --detach
-tries=0
-until [ -S ./x/stem.sock ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 500 ] || die "nobody shares it"
-    sleep 0.02
-done
+await "nobody shares it" -S ./x/stem.sock
 prints 9 "$stem" get ./x a
-tries=0
-while [ -e ./x/stem.sock ]; do
-    tries=$((tries + 1))
-    [ $tries -lt 500 ] || die "it does not end"
-    sleep 0.02
-done
+await "it does not end" ! -e ./x/stem.sock
 prints 9 "$stem" get ./x a
 
 # Beside an export that nobody reads.
@@ -74,7 +66,7 @@ prints 10 "$stem" get ./x a
 # Somebody has it for himself.
 "$stem" serve ./x --listen unix:x.sock >served &
 server=$!
-wait_for served
+await "nothing is served" -s served
 answers 3 "$stem" get ./x a
 says 'in use by process'
 prints 10 "$stem" get unix:x.sock a

@@ -33,6 +33,7 @@ static void attach(unsigned slot)
 {
     assert_ok(
         stem_sessions_create(sessions, (stem_slice){0}, slot, &connection, &session));
+    peer.sessions = sessions;
     peer.session = &session;
     peer.slot = slot;
 }

@@ -17,6 +17,7 @@ static void begin(void)
     open_caller();
     assert_ok(stem_sessions_open(engine, NULL, &sessions));
     assert_ok(stem_sessions_create(sessions, slice("ada"), 0, &connection, &session));
+    peer.sessions = sessions;
     peer.session = &session;
     peer.user = slice("ada");
     for (int c = 'a'; c < 'z'; c++)

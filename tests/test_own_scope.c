@@ -49,10 +49,11 @@ static void open_worlds(void)
 {
     for (int i = 0; i < N_WORLDS; i++) {
         open_caller();
+        put_session(engine);
+        assert_ok(stem_sessions_open(engine, NULL, &peer.sessions));
         peer.session = &session;
         worlds[i] =
             (world){.engine = engine, .peer = peer, .cursor = "0", .snapshot = "0"};
-        put_session(engine);
         for (size_t n = 0; n < n_hostile_neighbours; n++)
             if (i == 0 || is_below(hostile_neighbours[n]))
                 put(engine, hostile_neighbours[n], slice(GUESSED_VALUE));
@@ -69,6 +70,7 @@ static void close_worlds(void)
 {
     for (int i = 0; i < N_WORLDS; i++) {
         enter_world(i);
+        stem_sessions_close(peer.sessions);
         close_caller();
     }
 }

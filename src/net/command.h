@@ -11,6 +11,7 @@
 #include "resp.h"
 
 struct stem_cursors;
+struct stem_sessions;
 struct stem_snapshots;
 struct stem_id;
 
@@ -20,6 +21,7 @@ typedef struct stem_caller {
     stem_engine *engine; /* the one below the execution */
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
+    struct stem_sessions *sessions;
     stem_slice user;   /* empty for nobody */
     stem_slice holder; /* whose snapshots: the session's id, or the connection's */
     const struct stem_id *session; /* that it is attached to, or NULL */

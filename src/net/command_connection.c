@@ -413,6 +413,8 @@ static void finish_session_task(stem_task *task)
     stem_sessions *sessions = connection->server->sessions;
 
     connection->task = NULL;
+    if (!what->is_new && !connection->is_dead)
+        stem_connection_leave(connection);
     if (connection->is_dead) {
         if (what->is_new && what->code == STEM_OK)
             stem_sessions_leave(sessions, &what->id, what->slot, connection);
@@ -502,9 +504,7 @@ static void serve_detach(stem_connection *connection)
         stem_reply_error(&connection->output, "NOSESSION");
         return;
     }
-    stem_snapshots_drop_all(connection->server->snapshots, connection->caller.holder);
     start_session_task(connection, false, connection->slot);
-    stem_connection_leave(connection);
 }
 
 /* ---- Which it is ------------------------------------------------------------------ */

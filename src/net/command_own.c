@@ -11,6 +11,7 @@
 #include "../error.h"
 #include "../value.h"
 #include "command_value.h"
+#include "sessions.h"
 #include "snapshots.h"
 
 /* ---- Values ----------------------------------------------------------------------- */
@@ -207,6 +208,12 @@ static int run_read(stem_request *request)
 
 /* ---- Snapshots -------------------------------------------------------------------- */
 
+/* Whether the session that would hold a snapshot has ended, and let go of all that it had. */
+static bool has_no_holder(const stem_caller *peer)
+{
+    return peer->session && stem_sessions_slots(peer->sessions, peer->session) == 0;
+}
+
 static int run_snapshot(stem_request *request)
 {
     const stem_caller *peer = request->peer;
@@ -218,6 +225,11 @@ static int run_snapshot(stem_request *request)
         return stem_answered(stem_refuse(request, "ERR too many snapshots are open"));
     if (code != STEM_OK)
         return code;
+    /* Not before it is held: a session that ends from now on takes it along. */
+    if (has_no_holder(peer)) {
+        stem_snapshots_drop(peer->snapshots, peer->holder, &id);
+        return stem_answered(stem_refuse(request, "NOSESSION the session has ended"));
+    }
     stem_id_format(&id, text);
     stem_reply_bulk(request->reply, text, sizeof text);
     if (request->reply->bytes.failed) {

@@ -86,6 +86,7 @@ static void settle(stem_connection *connection, const stem_buffer *made)
     connection->caller.engine = server->engine;
     connection->caller.cursors = server->cursors;
     connection->caller.snapshots = server->snapshots;
+    connection->caller.sessions = server->sessions;
     connection->caller.settings = server->is_sharing ? &server->settings : NULL;
     connection->caller.can_admin = connection->rights & STEM_MAY_ADMIN;
     connection->caller.user = (stem_slice){0};

@@ -882,8 +882,9 @@ STEM_API const char *stem_server_metrics_address(const stem_server *server);
  * gone. On failure everything stays as it was. */
 STEM_API int stem_server_reload(stem_server *server);
 
-/* Takes no more work, finishes and answers what was accepted (waiting for slow readers for at
- * most five seconds), and ends. NULL is nothing. */
+/* Takes no more work, finishes and answers what was accepted, for at most five seconds, and
+ * ends; a compaction that a client has under way ends first, however long it takes. NULL is
+ * nothing. */
 STEM_API int stem_server_close(stem_server *server);
 
 /* ---- JSON ------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ typedef struct stem_caller {
     unsigned slot;
     bool can_admin;
     const stem_options *settings; /* of a shared database; NULL for another */
+    atomic_bool is_gone; /* nobody waits for an answer: what takes long may give up */
 } stem_caller;
 
 /* One command to be run. */
@@ -61,7 +62,8 @@ enum stem_command_flags {
     STEM_COMMAND_BLOCKS = 64, /* waits for the disk: run where nobody else waits for it */
     /* Looks at the engine and not at the execution: what came before it on its connection is
      * to be committed first. So do all that BLOCKS, and those that are started. */
-    STEM_COMMAND_LANDED = 128
+    STEM_COMMAND_LANDED = 128,
+    STEM_COMMAND_SWEEPS = 256 /* of those that BLOCK: goes over all that there is */
 };
 
 typedef struct stem_command {

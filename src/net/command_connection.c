@@ -359,9 +359,13 @@ static void run_session_task(stem_task *task)
     stem_sessions *sessions = what->connection->server->sessions;
     const stem_slice user = {what->user, what->user_len};
 
-    what->code = what->is_new ? stem_sessions_create(sessions, user, what->slot,
-                                                     what->connection, &what->id)
-                              : stem_sessions_end(sessions, &what->id);
+    if (!what->is_new)
+        what->code = stem_sessions_end(sessions, &what->id);
+    else if (atomic_load(&what->connection->caller.is_gone))
+        what->code = STEM_EGONE;
+    else
+        what->code = stem_sessions_create(sessions, user, what->slot, what->connection,
+                                          &what->id);
 }
 
 /* Of what is sent; stored it has the scope before it. */
@@ -452,7 +456,7 @@ static void start_session_task(stem_connection *connection, bool is_new, unsigne
     memcpy(what->user, user.len > 0 ? user.data : "", user.len);
     what->user_len = user.len;
     connection->task = &what->task;
-    stem_worker_add(connection->server, &what->task);
+    stem_worker_add(connection->server, STEM_WORKER_SESSIONS, &what->task);
 }
 
 static void attach_again(stem_connection *connection, stem_slice text, unsigned slot)

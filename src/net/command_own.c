@@ -398,7 +398,7 @@ const stem_command stem_own_commands[] = {
     {"STEM.RELEASE", 2, LOOKS, 0, 0, 0, run_release, NULL},
     {"STEM.FLUSH", 1, WAITS, 0, 0, 0, run_flush, NULL},
     {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
-    {"STEM.COMPACT", 3, WAITS, 0, 0, 0, run_compact, NULL},
+    {"STEM.COMPACT", 3, WAITS | STEM_COMMAND_SWEEPS, 0, 0, 0, run_compact, NULL},
     {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
     {"STEM.SETTINGS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0,
      run_settings, NULL},

@@ -314,18 +314,21 @@ static int start_flushdb(stem_request *request, stem_engine *engine, stem_job **
     return STEM_OK;
 }
 
-/* Waits for the disk, and so is run where nobody else waits for it. */
+/* Waits for the disk, and so is run where nobody else waits for it. What is left when there is
+ * nobody to be answered stays. */
 static int run_flushdb(stem_request *request)
 {
-    stem_engine *engine = request->peer->engine;
+    const stem_caller *peer = request->peer;
     bool is_done = false;
     stem_job *job;
 
-    int code = start_flushdb(request, engine, &job);
+    int code = start_flushdb(request, peer->engine, &job);
     if (code != STEM_OK || !job)
         return code;
     while (code == STEM_OK && !is_done)
-        code = step_flushdb(job, request->reply, &is_done);
+        code = atomic_load(&peer->is_gone)
+                   ? stem_fail(STEM_EGONE, "nobody waits for it any more")
+                   : step_flushdb(job, request->reply, &is_done);
     job->free(job);
     return code;
 }
@@ -334,7 +337,8 @@ static int run_flushdb(stem_request *request)
 
 enum {
     LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
-    CLEARS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_NO_MULTI
+    CLEARS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_SWEEPS |
+             STEM_COMMAND_NO_MULTI
 };
 
 const stem_command stem_walk_commands[] = {

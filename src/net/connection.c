@@ -117,6 +117,7 @@ void stem_connection_close(stem_connection *connection)
 
     if (!connection->is_dead) {
         connection->is_dead = true;
+        atomic_store(&connection->caller.is_gone, true);
         if (connection->job)
             connection->job->free(connection->job);
         connection->job = NULL;

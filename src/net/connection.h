@@ -64,7 +64,7 @@ struct stem_connection {
 
     stem_transaction transaction;
     stem_job *job;
-    struct stem_task *task;        /* on the worker's thread */
+    struct stem_task *task;        /* on a worker's thread */
     struct stem_login_wait *login; /* on one of the logins' */
 
     int broken; /* what the parser has said of the input, when it is no request */

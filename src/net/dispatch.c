@@ -195,6 +195,8 @@ static void run_blocking(stem_task *task)
     stem_request request =
         request_of(what->from, queued->args, queued->n_args, what->on, &what->reply);
 
+    if (atomic_load(&what->from->caller.is_gone))
+        return;
     const int code = what->command->run(&request);
     if (code != STEM_OK) {
         what->reply.bytes.len = 0;
@@ -246,7 +248,10 @@ static void run_on_worker(stem_connection *connection, const stem_command *comma
         return;
     }
     connection->task = &what->task;
-    stem_worker_add(connection->server, &what->task);
+    stem_worker_add(connection->server,
+                    command->flags & STEM_COMMAND_SWEEPS ? STEM_WORKER_SWEEPS
+                                                         : STEM_WORKER_SYNCS,
+                    &what->task);
 }
 
 /* ---- The request ------------------------------------------------------------------ */

@@ -244,14 +244,14 @@ static int open_all(stem_server *server)
     if (code == STEM_OK)
         code = stem_metrics_listen(server);
     if (code == STEM_OK)
-        code = stem_worker_start(server);
+        code = stem_workers_start(server);
     return code == STEM_OK ? stem_loop_start(server) : code;
 }
 
 /* Everything but connections, of which there are none. */
 static void free_all(stem_server *server)
 {
-    stem_worker_stop(server);
+    stem_workers_stop(server);
     stem_login_close(server->login);
     if (server->posts_end)
         stem_loop_forget(server);

@@ -79,7 +79,7 @@ struct stem_server {
     void *tls;                /* an SSL_CTX */
     stem_access *access;      /* NULL without users */
     struct stem_login *login; /* NULL without users */
-    struct stem_worker *worker;
+    struct stem_workers *workers;
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
     struct stem_sessions *sessions;

@@ -1,5 +1,5 @@
 /*
- * The thread for what waits; see worker.h.
+ * The threads for what waits; see worker.h.
  */
 #include "worker.h"
 
@@ -9,12 +9,17 @@
 
 #include "../error.h"
 
-struct stem_worker {
+typedef struct worker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     stem_task *first, **end;
     bool is_stopping;
+} worker;
+
+struct stem_workers {
+    worker all[STEM_WORKERS];
+    size_t n_started;
 };
 
 static void finish(stem_post *post)
@@ -25,82 +30,98 @@ static void finish(stem_post *post)
     task->finish(task);
 }
 
-static stem_task *wait_for_task(struct stem_worker *worker)
+static stem_task *wait_for_task(worker *of)
 {
-    pthread_mutex_lock(&worker->lock);
-    while (!worker->first && !worker->is_stopping)
-        pthread_cond_wait(&worker->changed, &worker->lock);
-    stem_task *task = worker->first;
+    pthread_mutex_lock(&of->lock);
+    while (!of->first && !of->is_stopping)
+        pthread_cond_wait(&of->changed, &of->lock);
+    stem_task *task = of->first;
     if (task) {
-        worker->first = task->next;
-        if (!worker->first)
-            worker->end = &worker->first;
+        of->first = task->next;
+        if (!of->first)
+            of->end = &of->first;
     }
-    pthread_mutex_unlock(&worker->lock);
+    pthread_mutex_unlock(&of->lock);
     return task;
 }
 
 static void *work(void *argument)
 {
-    struct stem_worker *worker = argument;
+    worker *self = argument;
 
-    for (stem_task *task; (task = wait_for_task(worker));) {
+    for (stem_task *task; (task = wait_for_task(self));) {
         task->run(task);
         stem_server_post(task->server, &task->post);
     }
     return NULL;
 }
 
-int stem_worker_start(stem_server *server)
+static int start(worker *made)
 {
-    struct stem_worker *worker = calloc(1, sizeof *worker);
-    sigset_t all, before;
+    made->end = &made->first;
+    pthread_mutex_init(&made->lock, NULL);
+    pthread_cond_init(&made->changed, NULL);
+    const int cause = pthread_create(&made->thread, NULL, work, made);
+    if (cause == 0)
+        return STEM_OK;
+    pthread_cond_destroy(&made->changed);
+    pthread_mutex_destroy(&made->lock);
+    return stem_fail(STEM_EIO, "cannot start a thread: %s", strerror(cause));
+}
 
-    if (!worker)
+static void stop(worker *of)
+{
+    pthread_mutex_lock(&of->lock);
+    of->is_stopping = true;
+    pthread_cond_signal(&of->changed);
+    pthread_mutex_unlock(&of->lock);
+    pthread_join(of->thread, NULL);
+    pthread_cond_destroy(&of->changed);
+    pthread_mutex_destroy(&of->lock);
+}
+
+int stem_workers_start(stem_server *server)
+{
+    struct stem_workers *workers = calloc(1, sizeof *workers);
+    sigset_t all, before;
+    int code = STEM_OK;
+
+    if (!workers)
         return stem_fail(STEM_ENOMEM, "no memory for a server");
-    worker->end = &worker->first;
-    pthread_mutex_init(&worker->lock, NULL);
-    pthread_cond_init(&worker->changed, NULL);
+    server->workers = workers;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int cause = pthread_create(&worker->thread, NULL, work, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (cause != 0) {
-        free(worker);
-        return stem_fail(STEM_EIO, "cannot start a thread: %s", strerror(cause));
+    while (workers->n_started < STEM_WORKERS && code == STEM_OK) {
+        code = start(&workers->all[workers->n_started]);
+        workers->n_started += code == STEM_OK;
     }
-    server->worker = worker;
-    return STEM_OK;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
 }
 
-void stem_worker_stop(stem_server *server)
+void stem_workers_stop(stem_server *server)
 {
-    struct stem_worker *worker = server->worker;
+    struct stem_workers *workers = server->workers;
 
-    if (!worker)
+    if (!workers)
         return;
-    pthread_mutex_lock(&worker->lock);
-    worker->is_stopping = true;
-    pthread_cond_signal(&worker->changed);
-    pthread_mutex_unlock(&worker->lock);
-    pthread_join(worker->thread, NULL);
-    pthread_cond_destroy(&worker->changed);
-    pthread_mutex_destroy(&worker->lock);
-    free(worker);
-    server->worker = NULL;
+    while (workers->n_started > 0)
+        stop(&workers->all[--workers->n_started]);
+    free(workers);
+    server->workers = NULL;
 }
 
-void stem_worker_add(stem_server *server, stem_task *task)
+void stem_worker_add(stem_server *server, enum stem_worker which, stem_task *task)
 {
-    struct stem_worker *worker = server->worker;
+    worker *to = &server->workers->all[which];
 
     server->n_tasks++;
     task->server = server;
     task->next = NULL;
     task->post = (stem_post){.run = finish};
-    pthread_mutex_lock(&worker->lock);
-    *worker->end = task;
-    worker->end = &task->next;
-    pthread_cond_signal(&worker->changed);
-    pthread_mutex_unlock(&worker->lock);
+    pthread_mutex_lock(&to->lock);
+    *to->end = task;
+    to->end = &task->next;
+    pthread_cond_signal(&to->changed);
+    pthread_mutex_unlock(&to->lock);
 }

@@ -108,14 +108,64 @@ START_TEST(a_session_that_has_ended_holds_no_snapshot)
 }
 END_TEST
 
+/* ---- Servers over one database ---------------------------------------------------- */
+
+START_TEST(a_session_goes_on_at_another_server)
+{
+    stem_server *first = server;
+    redisContext *client = dial();
+    server = serve(db, NULL);
+    redisContext *other = dial();
+    const char *session = attach(client, 0, NEW);
+
+    assert_answer("+OK", client, "STEM.COMMIT 1 - PUT a \x01");
+    attach(other, 0, session);
+    assert_ok(stem_put(db, "a", 7));
+    assert_answer("+OK", other, "STEM.COMMIT 1 - PUT a \x01"); /* which it was */
+    assert_contents(db, "a=7");
+    assert_answer("+OK", other, "STEM.COMMIT 2 - PUT a \x02");
+    assert_contents(db, "a=2");
+    assert_answer("-ERR number is smaller than the last of its slot", client,
+                  "STEM.COMMIT 1 - PUT a \x01");
+    redisFree(client);
+    redisFree(other);
+    assert_ok(stem_server_close(first));
+}
+END_TEST
+
+START_TEST(a_session_that_another_server_has_ended_is_gone)
+{
+    stem_server *first = server;
+    redisContext *client = dial();
+    server = serve(db, NULL);
+    redisContext *other = dial();
+    const char *session = attach(client, 0, NEW);
+
+    attach(other, 1, session);
+    assert_answer("+OK", other, "STEM.DETACH");
+    assert_answer("-NOSESSION the session has ended", client,
+                  "STEM.COMMIT 1 - PUT a \x01");
+    assert_answer("-NOSESSION", client, "STEM.ATTACH 1 0 %s", session);
+    assert_contents(db, "");
+    redisFree(client);
+    redisFree(other);
+    assert_ok(stem_server_close(first));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server sessions");
+    TCase *servers = add_case(suite, "servers", 60);
     TCase *end = add_case(suite, "end", 60);
 
     tcase_add_checked_fixture(end, open_served, close_served);
     tcase_add_test(end, who_has_detached_is_as_before_attaching);
     tcase_add_test(end, what_is_held_between_sessions_is_limited);
     tcase_add_test(end, a_session_that_has_ended_holds_no_snapshot);
+
+    tcase_add_checked_fixture(servers, open_served, close_served);
+    tcase_add_test(servers, a_session_goes_on_at_another_server);
+    tcase_add_test(servers, a_session_that_another_server_has_ended_is_gone);
     return run_suite(suite);
 }

@@ -289,15 +289,93 @@ START_TEST(after_a_restart_the_oldest_ends_first)
 
     for (int i = 0; i < 4; i++)
         ids[i] = new_idle(nobody);
-    open_again(3, 2);
+    open_again(2, 2);
     new_idle(nobody);
     ck_assert(!is_there(&ids[0]) && !is_there(&ids[1]));
     ck_assert(is_there(&ids[2]) && is_there(&ids[3]));
     /* And the new one is younger than all of them. */
-    open_again(3, 2);
+    open_again(2, 2);
     new_idle(nobody);
     ck_assert(!is_there(&ids[2]));
     ck_assert(is_there(&ids[3]));
+}
+END_TEST
+
+/* ---- Another server over the same database ---------------------------------------- */
+
+static stem_sessions *others;
+
+static void open_others(void)
+{
+    const stem_sessions_options options = {.limit = 4, .slots = 2};
+
+    assert_ok(stem_sessions_open(engine, &options, &others));
+}
+
+START_TEST(a_session_that_another_server_has_made_can_be_gone_on_with)
+{
+    void *old = &old;
+
+    open_others();
+    const stem_id id = new_idle(slice("ada"));
+    assert_code(stem_sessions_attach(others, &id, slice("bob"), 0, &connections[1], &old),
+                STEM_NOTFOUND);
+    assert_ok(stem_sessions_attach(others, &id, slice("ada"), 1, &connections[1], &old));
+    ck_assert_ptr_null(old);
+    ck_assert_uint_eq(stem_sessions_slots(others, &id), 2);
+    assert_ok(stem_sessions_attach(others, &id, slice("ada"), 1, &connections[2], &old));
+    ck_assert_ptr_eq(old, &connections[1]);
+    stem_sessions_close(others);
+}
+END_TEST
+
+START_TEST(a_session_that_another_server_has_ended_is_gone)
+{
+    stem_id id;
+    void *old;
+
+    assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[0], &id));
+    open_others();
+    assert_ok(stem_sessions_end(others, &id));
+    assert_code(stem_sessions_attach(sessions, &id, nobody, 1, &connections[1], &old),
+                STEM_NOTFOUND);
+    ck_assert(!is_there(&id));
+    stem_sessions_leave(sessions, &id, 0, &connections[0]);
+    assert_ok(stem_sessions_end(sessions, &id));
+    ck_assert_uint_eq(stem_sessions_count(sessions), 0);
+    stem_sessions_close(others);
+}
+END_TEST
+
+START_TEST(what_another_server_may_use_ends_only_beyond_the_limit)
+{
+    stem_id ids[4], own;
+
+    for (int i = 0; i < 4; i++)
+        assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[i], &ids[i]));
+    open_others();
+    for (int i = 0; i < 20; i++) {
+        assert_ok(stem_sessions_create(others, nobody, 0, &connections[5], &own));
+        stem_sessions_leave(others, &own, 0, &connections[5]);
+    }
+    ck_assert_uint_eq(stem_sessions_count(others), 8);
+    ck_assert_uint_eq(count_sessions(), 8);
+    for (int i = 0; i < 4; i++)
+        ck_assert_uint_gt(stem_sessions_slots(others, &ids[i]), 0);
+    stem_sessions_close(others);
+}
+END_TEST
+
+START_TEST(a_record_that_is_damaged_meanwhile_is_not_gone_on_with)
+{
+    const stem_id id = new_idle(nobody);
+    char key[STEM_SESSION_KEY_LEN];
+    void *old;
+
+    stem_session_key(&id, key);
+    put(engine, (stem_slice){key, sizeof key}, slice("\x01"));
+    assert_code(stem_sessions_attach(sessions, &id, nobody, 0, &connections[0], &old),
+                STEM_ECORRUPT);
 }
 END_TEST
 
@@ -372,6 +450,10 @@ int main(void)
     tcase_add_test(tcase, the_session_that_was_left_first_ends_first);
     tcase_add_test(tcase, a_session_that_is_attached_never_ends_by_count);
     tcase_add_test(tcase, after_a_restart_the_oldest_ends_first);
+    tcase_add_test(tcase, a_session_that_another_server_has_made_can_be_gone_on_with);
+    tcase_add_test(tcase, a_session_that_another_server_has_ended_is_gone);
+    tcase_add_test(tcase, what_another_server_may_use_ends_only_beyond_the_limit);
+    tcase_add_test(tcase, a_record_that_is_damaged_meanwhile_is_not_gone_on_with);
     tcase_add_test(tcase, who_has_half_of_the_sessions_ends_one_of_its_own);
     tcase_add_test(tcase, when_the_commit_fails_everything_is_as_it_was);
     return run_suite(suite);

@@ -364,8 +364,8 @@ static void run_session_task(stem_task *task)
     else if (atomic_load(&what->connection->caller.is_gone))
         what->code = STEM_EGONE;
     else
-        what->code = stem_sessions_create(sessions, user, what->slot, what->connection,
-                                          &what->id);
+        what->code =
+            stem_sessions_create(sessions, user, what->slot, what->connection, &what->id);
 }
 
 /* Of what is sent; stored it has the scope before it. */
@@ -410,6 +410,14 @@ static void attached(stem_connection *connection, const stem_id *id, unsigned sl
     stem_reply_integer(reply, (int64_t)connection->parser.limits.max_args);
 }
 
+static void reply_session_failure(stem_connection *connection, int code)
+{
+    if (code == STEM_EINVAL)
+        stem_reply_error(&connection->output, "INVALID there is no such slot");
+    else
+        stem_reply_failure(&connection->output, code);
+}
+
 static void finish_session_task(stem_task *task)
 {
     session_task *what = (session_task *)task;
@@ -422,10 +430,8 @@ static void finish_session_task(stem_task *task)
     if (connection->is_dead) {
         if (what->is_new && what->code == STEM_OK)
             stem_sessions_leave(sessions, &what->id, what->slot, connection);
-    } else if (what->code == STEM_EINVAL) {
-        stem_reply_error(&connection->output, "INVALID there is no such slot");
     } else if (what->code != STEM_OK) {
-        stem_reply_failure(&connection->output, what->code);
+        reply_session_failure(connection, what->code);
     } else if (what->is_new) {
         attached(connection, &what->id, what->slot);
     } else {
@@ -474,7 +480,7 @@ static void attach_again(stem_connection *connection, stem_slice text, unsigned 
         return;
     }
     if (code != STEM_OK) {
-        stem_reply_error(&connection->output, "INVALID there is no such slot");
+        reply_session_failure(connection, code);
         return;
     }
     attached(connection, &id, slot);

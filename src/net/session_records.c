@@ -57,8 +57,7 @@ static int read_record(stem_slice key, stem_slice bytes, stem_session_record *re
     return STEM_OK;
 }
 
-int stem_session_records_read(stem_engine *engine,
-                              int (*visit)(void *context, const stem_session_record *),
+int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
                               void *context)
 {
     static const char end[] = "\0session\1";
@@ -80,6 +79,27 @@ int stem_session_records_read(stem_engine *engine,
     }
     engine->ops->iter_close(iter);
     return code == STEM_NOTFOUND ? STEM_OK : code;
+}
+
+int stem_session_records_find(stem_engine *engine, const stem_id *id,
+                              stem_session_visitor *visit, void *context)
+{
+    char bytes[STEM_SESSION_KEY_LEN];
+    const stem_slice key = {bytes, sizeof bytes};
+    stem_session_record record;
+    stem_read read;
+
+    stem_session_key(id, bytes);
+    int code = engine->ops->read(engine, NULL, &key, 1, &read);
+    if (code != STEM_OK)
+        return code;
+    if (!read.data)
+        return STEM_NOTFOUND;
+    code = read_record(key, (stem_slice){read.data, read.len}, &record);
+    if (code == STEM_OK)
+        code = visit(context, &record);
+    free(read.data);
+    return code;
 }
 
 /* ---- Writing ---------------------------------------------------------------------- */

@@ -14,12 +14,16 @@ typedef struct stem_session_record {
     int64_t sequence; /* of its creation */
 } stem_session_record;
 
-/* Calls `visit` for each session that the database has, with a record that lives as
- * long as the call; ends with the first that does not answer STEM_OK. STEM_ECORRUPT
- * for a record that is none. */
-int stem_session_records_read(stem_engine *engine,
-                              int (*visit)(void *context, const stem_session_record *),
+/* Told of a record, which lives as long as the call. */
+typedef int stem_session_visitor(void *context, const stem_session_record *record);
+
+/* Tells of each session that the database has; ends with the first call that does not answer
+ * STEM_OK. STEM_ECORRUPT for a record that is none. */
+int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
                               void *context);
+/* Tells of the one session. STEM_NOTFOUND when the database has none of that id. */
+int stem_session_records_find(stem_engine *engine, const stem_id *id,
+                              stem_session_visitor *visit, void *context);
 
 /* Stores one session, or none with NULL, and deletes others and all of their slots, in
  * one commit. */

@@ -1,7 +1,7 @@
 /*
- * Sessions; see sessions.h. What is in memory is what the database has, and who is
- * attached. The lock is never held while a commit is under way: a session whose records
- * are being deleted stays in the table, `is_ending`, and can no longer be attached to.
+ * Sessions; see sessions.h. What is in memory is what the database had when it was looked at,
+ * and who is attached. The lock is never held while the engine is asked: a session whose
+ * records are being deleted stays in the table, `is_ending`, and can no longer be attached to.
  */
 #include "sessions.h"
 
@@ -20,7 +20,8 @@ typedef struct session {
     stem_session_record record; /* the user's name in `connections`, behind the slots */
     unsigned n_attached;
     bool is_ending;
-    /* Of those that nobody is attached to. */
+    bool is_inherited; /* found when the server was opened; nobody has attached since */
+    /* Of those, or of the others that nobody is attached to. */
     struct session *prev, *next;
     void *connections[];
 } session;
@@ -34,7 +35,9 @@ struct stem_sessions {
     void *context;
     int64_t last_sequence;
     session *by_id;
-    session *idlest; /* the one that nobody has been attached to for longest */
+    session *idlest;    /* the one that nobody has been attached to for longest */
+    session *inherited; /* the oldest */
+    size_t n_inherited; /* with those that are ending */
 };
 
 /* ---- The table -------------------------------------------------------------------- */
@@ -55,6 +58,12 @@ static session *make_session(const stem_session_record *record)
     return made;
 }
 
+/* The list that it is in while nobody is attached to it. */
+static session **list_of(stem_sessions *sessions, const session *of)
+{
+    return of->is_inherited ? &sessions->inherited : &sessions->idlest;
+}
+
 static session *find(const stem_sessions *sessions, const stem_id *id)
 {
     session *found;
@@ -71,7 +80,10 @@ static int enter(stem_sessions *sessions, session *made)
         free(made);
         return stem_fail(STEM_ENOMEM, "no memory for a session");
     }
-    DL_APPEND(sessions->idlest, made);
+    if (made->record.sequence > sessions->last_sequence)
+        sessions->last_sequence = made->record.sequence;
+    sessions->n_inherited += made->is_inherited;
+    DL_APPEND(*list_of(sessions, made), made);
     return STEM_OK;
 }
 
@@ -84,7 +96,7 @@ static bool is_idle(const session *of)
 static void begin_end(stem_sessions *sessions, session *of)
 {
     if (is_idle(of))
-        DL_DELETE(sessions->idlest, of);
+        DL_DELETE(*list_of(sessions, of), of);
     of->is_ending = true;
 }
 
@@ -95,13 +107,14 @@ static void finish_end(stem_sessions *sessions, session *of, bool has_ended)
     if (has_ended) {
         if (sessions->ended)
             sessions->ended(sessions->context, &of->record.id);
+        sessions->n_inherited -= of->is_inherited;
         HASH_DEL(sessions->by_id, of);
         free(of);
         return;
     }
     of->is_ending = false;
     if (is_idle(of))
-        DL_PREPEND(sessions->idlest, of);
+        DL_PREPEND(*list_of(sessions, of), of);
 }
 
 static int by_sequence(const session *a, const session *b)
@@ -117,8 +130,7 @@ static int load_one(void *context, const stem_session_record *record)
 
     if (!made)
         return stem_fail(STEM_ENOMEM, "no memory for a session");
-    if (record->sequence > sessions->last_sequence)
-        sessions->last_sequence = record->sequence;
+    made->is_inherited = true;
     return enter(sessions, made);
 }
 
@@ -148,7 +160,7 @@ int stem_sessions_open(stem_engine *engine, const stem_sessions_options *options
         stem_sessions_close(sessions);
         return code;
     }
-    DL_SORT(sessions->idlest, by_sequence);
+    DL_SORT(sessions->inherited, by_sequence);
     *opened = sessions;
     return STEM_OK;
 }
@@ -186,36 +198,36 @@ static bool is_of(const session *of, stem_slice user)
     return stem_slice_compare(of->record.user, user) == 0;
 }
 
-static size_t count_of(const stem_sessions *sessions, stem_slice user)
+static size_t count_of(const stem_sessions *sessions, stem_slice user, bool is_inherited)
 {
     size_t n = 0;
 
     for (const session *each = sessions->by_id; each; each = each->hh.next)
-        n += is_of(each, user) && !each->is_ending;
+        n += is_of(each, user) && !each->is_ending && each->is_inherited == is_inherited;
     return n;
 }
 
 /* The one to end for a new session of the user: nobody pushes the others' sessions out by
  * making more and more. NULL when there is none. */
-static session *choose_ending(const stem_sessions *sessions, stem_slice user)
+static session *choose_ending(const stem_sessions *sessions, stem_slice user,
+                              bool is_inherited)
 {
-    session *each = sessions->idlest;
+    session *each = is_inherited ? sessions->inherited : sessions->idlest;
 
-    if (2 * count_of(sessions, user) >= sessions->limit)
+    if (2 * count_of(sessions, user, is_inherited) >= sessions->limit)
         while (each && !is_of(each, user))
             each = each->next;
     return each;
 }
 
-/* Begins to end as many as are too many with one more. */
-static size_t make_room(stem_sessions *sessions, stem_slice user,
-                        session *ending[MAX_ENDING])
+/* Begins to end so many, or as many as can: how many those are with the `n` before them. */
+static size_t begin_to_end(stem_sessions *sessions, stem_slice user, bool is_inherited,
+                           size_t too_many, session *ending[MAX_ENDING], size_t n)
 {
-    size_t n = 0;
+    session *chosen;
 
-    while (n < MAX_ENDING && HASH_COUNT(sessions->by_id) - n >= sessions->limit) {
-        session *chosen = choose_ending(sessions, user);
-
+    for (; too_many > 0 && n < MAX_ENDING; too_many--) {
+        chosen = choose_ending(sessions, user, is_inherited);
         if (!chosen)
             break;
         begin_end(sessions, chosen);
@@ -224,10 +236,25 @@ static size_t make_room(stem_sessions *sessions, stem_slice user,
     return n;
 }
 
+/* Begins to end as many as are too many with one more. */
+static size_t make_room(stem_sessions *sessions, stem_slice user,
+                        session *ending[MAX_ENDING])
+{
+    const size_t limit = sessions->limit, n_inherited = sessions->n_inherited;
+    const size_t n_own = HASH_COUNT(sessions->by_id) - n_inherited;
+    const size_t n = begin_to_end(sessions, user, false,
+                                  n_own >= limit ? n_own - limit + 1 : 0, ending, 0);
+
+    return begin_to_end(sessions, user, true,
+                        n_inherited > limit ? n_inherited - limit : 0, ending, n);
+}
+
 static void attach(stem_sessions *sessions, session *to, unsigned slot, void *connection)
 {
     if (is_idle(to))
-        DL_DELETE(sessions->idlest, to);
+        DL_DELETE(*list_of(sessions, to), to);
+    sessions->n_inherited -= to->is_inherited;
+    to->is_inherited = false;
     to->n_attached += !to->connections[slot];
     to->connections[slot] = connection;
 }
@@ -294,21 +321,56 @@ int stem_sessions_end(stem_sessions *sessions, const stem_id *id)
 
 /* ---- Attaching -------------------------------------------------------------------- */
 
+static int copy_record(void *context, const stem_session_record *record)
+{
+    session **copy = context;
+
+    *copy = make_session(record);
+    return *copy ? STEM_OK : stem_fail(STEM_ENOMEM, "no memory for a session");
+}
+
+/* Has the table agree with what the database has of a session, NULL for nothing: another
+ * server may have made it, or ended it. Takes `stored` over. */
+static int settle(stem_sessions *sessions, const stem_id *id, session *stored)
+{
+    session *known = find(sessions, id);
+
+    if (stored && !known)
+        return enter(sessions, stored);
+    if (!stored && known && !known->is_ending) {
+        begin_end(sessions, known);
+        finish_end(sessions, known, true);
+    }
+    free(stored);
+    return STEM_OK;
+}
+
+static int attach_known(stem_sessions *sessions, const stem_id *id, stem_slice user,
+                        unsigned slot, void *connection, void **old)
+{
+    session *known = find(sessions, id);
+
+    if (!known || known->is_ending || !is_of(known, user))
+        return STEM_NOTFOUND;
+    if (slot >= known->record.n_slots)
+        return stem_fail(STEM_EINVAL, "the session has no slot %u", slot);
+    *old = known->connections[slot];
+    attach(sessions, known, slot, connection);
+    return STEM_OK;
+}
+
 int stem_sessions_attach(stem_sessions *sessions, const stem_id *id, stem_slice user,
                          unsigned slot, void *connection, void **old)
 {
-    int code = STEM_OK;
+    session *stored = NULL;
+    int code = stem_session_records_find(sessions->engine, id, copy_record, &stored);
 
+    if (code != STEM_OK && code != STEM_NOTFOUND)
+        return code;
     pthread_mutex_lock(&sessions->lock);
-    session *found = find(sessions, id);
-    if (!found || found->is_ending || !is_of(found, user)) {
-        code = STEM_NOTFOUND;
-    } else if (slot >= found->record.n_slots) {
-        code = stem_fail(STEM_EINVAL, "the session has no slot %u", slot);
-    } else {
-        *old = found->connections[slot];
-        attach(sessions, found, slot, connection);
-    }
+    code = settle(sessions, id, stored);
+    if (code == STEM_OK)
+        code = attach_known(sessions, id, user, slot, connection, old);
     pthread_mutex_unlock(&sessions->lock);
     return code;
 }

@@ -4,6 +4,11 @@
  * are attached. When there are too many, those end that nobody has been attached to for
  * longest.
  *
+ * Other servers may have the same database, and make, use and end sessions there. So the record
+ * in the database decides whether there is a session: it is looked at by who attaches, and by
+ * each commit. Of sessions that were found in the database, and that nobody has attached to
+ * here, only those beyond the limit end: they may be another server's.
+ *
  * All of it may be called from any thread; what waits for the disk says so.
  */
 #ifndef STEM_NET_SESSIONS_H
@@ -15,7 +20,7 @@ enum { STEM_SESSION_SLOTS_MAX = 1024 };
 
 /* Zero is every default. */
 typedef struct stem_sessions_options {
-    size_t limit;   /* sessions kept; 1024 */
+    size_t limit;   /* sessions kept, and of those that were found as many again; 1024 */
     unsigned slots; /* of a new session; 16, at most STEM_SESSION_SLOTS_MAX */
     /* Called when a session has ended, for what else belongs to it. It calls none of these. */
     void (*ended)(void *context, const stem_id *id);
@@ -36,10 +41,10 @@ void stem_sessions_close(stem_sessions *sessions);
 int stem_sessions_create(stem_sessions *sessions, stem_slice user, unsigned slot,
                          void *connection, stem_id *id);
 
-/* Attaches a connection to a slot of a session. `*old` is the one that was attached
- * there, and is to be closed before the new one is answered; NULL for none.
- * STEM_NOTFOUND when the user has no such session, STEM_EINVAL when it has no such
- * slot. */
+/* Attaches a connection to a slot of a session, whichever server has made it. `*old` is the
+ * one that was attached there, and is to be closed before the new one is answered; NULL for
+ * none. STEM_NOTFOUND when the user has no such session, STEM_EINVAL when it has no such
+ * slot; a failure to read. */
 int stem_sessions_attach(stem_sessions *sessions, const stem_id *id, stem_slice user,
                          unsigned slot, void *connection, void **old);
 

@@ -868,7 +868,8 @@ typedef struct stem_server_options {
  * the database open by itself. STEM_EINVAL for options that cannot be, or are refused without
  * `insecure`; STEM_EIO with the cause when an address cannot be listened at; STEM_ELOCKED when
  * another process listens at a Unix socket already (one that nobody listens at any more is
- * replaced); STEM_ENOTSUP in a build without libevent. */
+ * replaced); STEM_ENOTSUP in a build without libevent. What another server has can be served on,
+ * but not to Stem: its clients are told STEM_ENOTSUP, and to connect to that server itself. */
 STEM_API int stem_server_open(stem_server **server, stem_db *db,
                               const stem_server_options *options);
 

@@ -145,6 +145,7 @@ struct stem_engine {
     size_t max_commit_bytes;     /* keys and values of one commit together */
     atomic_uint fork_generation; /* of the process that opened or adopted it */
     atomic_size_t users;         /* kept by location.c: handles, iterators, snapshots */
+    bool is_served; /* by another server, who alone has Stem's own records there */
 };
 
 /* What the layer above gives a process that shares a database by its location: a server. */

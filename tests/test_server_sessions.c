@@ -153,6 +153,32 @@ START_TEST(a_session_that_another_server_has_ended_is_gone)
 }
 END_TEST
 
+START_TEST(a_server_of_what_another_serves_has_no_sessions)
+{
+    stem_server *first = server;
+    stem_db *remote, *client;
+    const char *end = "connect to that one";
+
+    assert_ok(stem_open(&remote, served_at(), NULL));
+    server = serve(remote, NULL);
+    assert_failure(stem_open(&client, served_at(), NULL), STEM_ENOTSUP);
+    ck_assert_ptr_nonnull(strstr(stem_errmsg(), end));
+    redisContext *other = dial();
+    ck_assert_ptr_nonnull(strstr(ask(other, "STEM.ATTACH 1 0 NEW"), end));
+    assert_answer("+OK", other, "SET a 1");
+    assert_answer("2", other, "INCR a");
+    assert_answer("+OK", other, "STEM.COMMIT 0 - PUT b \x01");
+    assert_answer("[\"a\" \"b\"]", other, "KEYS *");
+    ck_assert_int_eq(*ask(other, "STEM.SNAPSHOT"), '"');
+    assert_answer("+OK", other, "STEM.SYNC");
+    assert_contents(db, "a=2 b=1");
+    redisFree(other);
+    assert_ok(stem_server_close(server));
+    assert_ok(stem_close(remote));
+    server = first;
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server sessions");
@@ -167,5 +193,6 @@ int main(void)
     tcase_add_checked_fixture(servers, open_served, close_served);
     tcase_add_test(servers, a_session_goes_on_at_another_server);
     tcase_add_test(servers, a_session_that_another_server_has_ended_is_gone);
+    tcase_add_test(servers, a_server_of_what_another_serves_has_no_sessions);
     return run_suite(suite);
 }

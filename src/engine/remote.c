@@ -470,6 +470,7 @@ int stem_remote_open(const char *location, const stem_options *options,
     remote_engine *engine = new_engine(options->timeout_ms);
     if (!engine)
         return STEM_ENOMEM;
+    engine->base.is_served = true;
     code = stem_remote_peer_make(location, options, &engine->peer);
     if (code == STEM_OK)
         code = stem_remote_session_start(engine);

@@ -110,7 +110,7 @@ static const struct {
     {"NOAUTH", STEM_EACCES},    {"WRONGPASS", STEM_EACCES}, {"NOPERM", STEM_EACCES},
     {"GONE", STEM_EGONE},       {"INVALID", STEM_EINVAL},   {"IOERROR", STEM_EIO},
     {"NOMEM", STEM_ENOMEM},     {"CORRUPT", STEM_ECORRUPT}, {"READONLY", STEM_EREADONLY},
-    {"UNKNOWN", STEM_EUNKNOWN}, {"BUSY", STEM_EIO}};
+    {"UNKNOWN", STEM_EUNKNOWN}, {"NOTSUP", STEM_ENOTSUP},   {"BUSY", STEM_EIO}};
 
 /* The text of an error, cut where it is long, without what could upset a terminal. */
 static void copy_legible(char *to, size_t size, stem_slice text)

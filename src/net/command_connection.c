@@ -501,6 +501,11 @@ static void serve_attach(stem_connection *connection, const stem_slice *args)
         stem_reply_error(&connection->output, "INVALID there is no such slot");
         return;
     }
+    if (connection->server->engine->is_served) {
+        stem_reply_error(&connection->output,
+                         "NOTSUP the database is another server's: connect to that one");
+        return;
+    }
     stem_connection_leave(connection);
     if (stem_word_is(args[3], "NEW"))
         start_session_task(connection, true, (unsigned)slot);

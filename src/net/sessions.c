@@ -154,7 +154,7 @@ int stem_sessions_open(stem_engine *engine, const stem_sessions_options *options
     if (sessions->slots > STEM_SESSION_SLOTS_MAX)
         code = stem_fail(STEM_EINVAL, "%u slots of a session, and the most is %d",
                          sessions->slots, STEM_SESSION_SLOTS_MAX);
-    if (code == STEM_OK)
+    if (code == STEM_OK && !engine->is_served)
         code = stem_session_records_read(engine, load_one, sessions);
     if (code != STEM_OK) {
         stem_sessions_close(sessions);

@@ -32,6 +32,8 @@ const stem_slice hostile_neighbours[] = {{"\x01", 1},
                                          {"\0other\0record", 13},
                                          {"\0session", 8},
                                          {"\0session\1", 9},
+                                         {"\0session\0abcdefghijklmnop", 25},
+                                         {"\0slot\0abcdefghijklmnop\0\1", 24},
                                          {"\0zzz", 4},
                                          {"hidden", 6}};
 const size_t n_hostile_neighbours =

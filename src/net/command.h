@@ -27,6 +27,7 @@ typedef struct stem_caller {
     const struct stem_id *session; /* that it is attached to, or NULL */
     unsigned slot;
     bool can_admin;
+    bool may_serve; /* shares the database: a server of its own has its sessions here */
     const stem_options *settings; /* of a shared database; NULL for another */
     atomic_bool is_gone; /* nobody waits for an answer: what takes long may give up */
 } stem_caller;

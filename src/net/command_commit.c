@@ -76,7 +76,7 @@ static int read_operation(own_commit *commit, size_t at, operation *read)
         return code;
     if (read->kind == EMPTY)
         return stem_request_bounds(request, at + 1, &read->bounds);
-    code = stem_request_key(request, at + 1, &read->key);
+    code = stem_request_key_or_record(request, at + 1, &read->key);
     if (code != STEM_OK)
         return code;
     if (read->kind == PUT)

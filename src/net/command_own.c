@@ -146,6 +146,18 @@ static int run_putjson(stem_request *request)
     return put(request, stem_request_json);
 }
 
+/* ---- Records of sessions ---------------------------------------------------------- */
+
+int stem_request_key_or_record(stem_request *request, size_t arg, stem_slice *stored)
+{
+    const stem_slice sent = request->args[arg];
+
+    if (!stem_may_name_records(request) || !stem_is_session_record(sent))
+        return stem_request_key(request, arg, stored);
+    *stored = sent;
+    return STEM_OK;
+}
+
 /* ---- Many keys -------------------------------------------------------------------- */
 
 static int read_now(stem_request *request, const stem_slice *keys, size_t n)
@@ -197,7 +209,7 @@ static int run_read(stem_request *request)
     if (!keys)
         return STEM_ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        int code = stem_request_key(request, 2 + i, &keys[i]);
+        int code = stem_request_key_or_record(request, 2 + i, &keys[i]);
 
         if (code != STEM_OK)
             return stem_answered(code);

@@ -57,6 +57,19 @@ static inline void stem_reply_add(stem_reply *reply, const stem_reply *others)
 int stem_request_packed(stem_request *request, size_t arg, stem_slice *bytes);
 int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes);
 
+/* Whether the request may name records of sessions: who shares the database and is attached, in
+ * raw keys. To all others they are no keys, whatever they ask. */
+static inline bool stem_may_name_records(const stem_request *request)
+{
+    const stem_caller *peer = request->peer;
+
+    return peer && peer->may_serve && peer->session && request->has_raw_keys &&
+           request->scope.len == 0;
+}
+
+/* As stem_request_key, but for the key of a record, which is borrowed. */
+int stem_request_key_or_record(stem_request *request, size_t arg, stem_slice *stored);
+
 /* The range between two words: its start and its end. */
 int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds);
 

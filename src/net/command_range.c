@@ -7,6 +7,7 @@
 #include "../error.h"
 #include "clock.h"
 #include "command_own.h"
+#include "sessions.h"
 #include "snapshots.h"
 
 /* ---- STEM.RANGE ------------------------------------------------------------------- */
@@ -27,6 +28,18 @@ typedef struct own_range {
     stem_reply found;
 } own_range;
 
+static int read_bounds(own_range *range)
+{
+    stem_request *request = range->request;
+    const stem_engine_range asked = {request->args[2], request->args[3]};
+
+    if (!stem_may_name_records(request) || !stem_is_range_of_sessions(&asked))
+        return stem_request_bounds(request, 2, &range->bounds);
+    range->bounds.range = asked;
+    range->bounds.is_empty = stem_slice_compare(asked.start, asked.end) >= 0;
+    return STEM_OK;
+}
+
 static int read_range(own_range *range)
 {
     stem_request *request = range->request;
@@ -44,7 +57,7 @@ static int read_range(own_range *range)
         range->limit = STEPS_MAX;
     if (range->bytes > BYTES_MAX)
         range->bytes = BYTES_MAX;
-    return stem_request_bounds(request, 2, &range->bounds);
+    return read_bounds(range);
 }
 
 /* Whether the entry is for another call. The first never is. */

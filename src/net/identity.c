@@ -89,6 +89,7 @@ static void settle(stem_connection *connection, const stem_buffer *made)
     connection->caller.sessions = server->sessions;
     connection->caller.settings = server->is_sharing ? &server->settings : NULL;
     connection->caller.can_admin = connection->rights & STEM_MAY_ADMIN;
+    connection->caller.may_serve = server->is_sharing;
     connection->caller.user = (stem_slice){0};
     if (user)
         connection->caller.user = (stem_slice){user->name, strlen(user->name)};

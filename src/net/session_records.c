@@ -11,6 +11,9 @@
 
 /* Both with the NUL that ends the literal. */
 static const char session_prefix[] = "\0session", slot_prefix[] = "\0slot";
+/* All records of sessions, and no other key. */
+static const stem_engine_range all_sessions = {{session_prefix, sizeof session_prefix},
+                                               {"\0session\1", sizeof session_prefix}};
 
 void stem_session_key(const stem_id *id, char key[STEM_SESSION_KEY_LEN])
 {
@@ -26,6 +29,20 @@ void stem_slot_key(const stem_id *id, unsigned slot, char key[STEM_SLOT_KEY_LEN]
     memcpy(key + sizeof slot_prefix, id->bytes, STEM_ID_BYTES);
     number[0] = (char)(slot >> 8);
     number[1] = (char)(slot & 0xFF);
+}
+
+bool stem_is_session_record(stem_slice key)
+{
+    return (key.len == STEM_SESSION_KEY_LEN &&
+            memcmp(key.data, session_prefix, sizeof session_prefix) == 0) ||
+           (key.len == STEM_SLOT_KEY_LEN &&
+            memcmp(key.data, slot_prefix, sizeof slot_prefix) == 0);
+}
+
+bool stem_is_range_of_sessions(const stem_engine_range *range)
+{
+    return stem_slice_compare(range->start, all_sessions.start) >= 0 &&
+           range->end.len > 0 && stem_slice_compare(range->end, all_sessions.end) <= 0;
 }
 
 /* ---- Reading ---------------------------------------------------------------------- */
@@ -60,14 +77,11 @@ static int read_record(stem_slice key, stem_slice bytes, stem_session_record *re
 int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
                               void *context)
 {
-    static const char end[] = "\0session\1";
-    const stem_engine_range range = {{session_prefix, sizeof session_prefix},
-                                     {end, sizeof end - 1}};
     stem_session_record record;
     stem_engine_iter *iter;
     stem_slice key, bytes;
 
-    int code = engine->ops->iter_open(engine, NULL, &range, false, &iter);
+    int code = engine->ops->iter_open(engine, NULL, &all_sessions, false, &iter);
     if (code != STEM_OK)
         return code;
     while ((code = engine->ops->iter_next(iter, &key, &bytes)) == STEM_OK) {

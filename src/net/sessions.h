@@ -71,4 +71,9 @@ enum {
 void stem_session_key(const stem_id *id, char key[STEM_SESSION_KEY_LEN]);
 void stem_slot_key(const stem_id *id, unsigned slot, char key[STEM_SLOT_KEY_LEN]);
 
+/* Whether a key is that of a record of either kind, and whether a range can hold nothing but
+ * records of sessions. */
+bool stem_is_session_record(stem_slice key);
+bool stem_is_range_of_sessions(const stem_engine_range *range);
+
 #endif

@@ -853,7 +853,7 @@ typedef struct stem_server_options {
     size_t idle_seconds;  /* after which a silent connection is closed; default 3,600 */
     size_t login_seconds; /* within which a connection must log in; default 10 */
     size_t max_failed_logins; /* a second, of one peer; default 5 */
-    size_t max_sessions;      /* kept for clients that may come back; default 1,024 */
+    size_t max_sessions;      /* kept, and of those found at the start; default 1,024 */
     size_t max_snapshots;     /* open at a time, of one client; default 64 */
     size_t snapshot_seconds;  /* after which an unused one is given up; default 300 */
 

@@ -3,8 +3,8 @@
 set -eu
 . "$STEM_SOURCE/tests/tool_common.sh"
 
-server=
-trap '[ -z "$server" ] || kill -KILL $server; rm -rf "$work"' EXIT
+server= on=
+trap '[ -z "$server$on" ] || kill -KILL $server $on; rm -rf "$work"' EXIT
 
 # await WORDS TEST...: until the test holds; else dies with the words.
 await() {
@@ -35,6 +35,17 @@ prints 9 "$stem" incr ./x a 2
 # What another has set is in effect; who wants it otherwise is told so.
 answers 3 "$stem" serve ./x --shared --set block_bytes=4096
 says 'option block_bytes is 4096'
+
+# Another that shares it serves it on, to Stem too.
+"$stem" serve ./x --shared --listen unix:on.sock >/dev/null &
+on=$!
+await "it is not served on" -S on.sock
+answers 0 "$stem" put unix:on.sock b 3
+prints 5 "$stem" incr unix:on.sock b 2
+prints 5 "$stem" get ./x b
+kill $on
+wait $on || die "it ended with $?"
+on=
 
 # The one that has the files dies, and the next command finds everything.
 kill -KILL $server

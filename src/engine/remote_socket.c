@@ -299,11 +299,14 @@ int stem_remote_socket_receive(stem_remote_socket *socket, char *room, size_t si
     if (socket->stream)
         return stem_remote_tls_receive(socket, room, size, clock, got);
     for (;;) {
-        int code = stem_remote_wait(socket->fd, POLLIN, clock);
+        int code = stem_spin_again(&socket->spin)
+                       ? STEM_OK
+                       : stem_remote_wait(socket->fd, POLLIN, clock);
         if (code != STEM_OK)
             return code;
         const ssize_t n = recv(socket->fd, room, size, 0);
         if (n > 0) {
+            stem_spin_end(&socket->spin);
             *got = (size_t)n;
             stem_remote_clock_moved(clock, *got);
             return STEM_OK;

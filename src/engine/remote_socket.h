@@ -7,6 +7,7 @@
 #define STEM_ENGINE_REMOTE_SOCKET_H
 
 #include "../engine.h"
+#include "../spin.h"
 #include "remote_clock.h"
 #include "remote_location.h"
 
@@ -29,6 +30,7 @@ void stem_remote_tls_free(stem_remote_tls *tls); /* NULL is nothing */
 typedef struct stem_remote_socket {
     int fd;
     void *stream; /* the TLS over it, or NULL */
+    stem_spin spin; /* of receiving */
 } stem_remote_socket;
 
 /* Connects; `tls` for a location that is stems://. With `only_loopback` STEM_EINVAL instead of

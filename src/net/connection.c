@@ -445,6 +445,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
+    stem_spin_end(&connection->server->spin);
     if (!can_read(connection)) {
         connection->is_unread = true;
         event_del(connection->readable);

@@ -64,11 +64,13 @@ static void run_posts(stem_server *server)
 
 static void on_posted(evutil_socket_t fd, short what, void *argument)
 {
+    stem_server *server = argument;
     uint64_t count;
 
     (void)what;
+    stem_spin_end(&server->spin);
     if (read(fd, &count, sizeof count) > 0)
-        run_posts(argument);
+        run_posts(server);
 }
 
 /* ---- Committing ------------------------------------------------------------------- */
@@ -215,8 +217,9 @@ static bool run_loop(stem_server *server)
         server->unused = NULL;
     }
     while (!is_finished(server)) {
-        event_base_loop(server->base,
-                        EVLOOP_ONCE | (server->ready ? EVLOOP_NONBLOCK : 0));
+        const bool is_awake = server->ready || stem_spin_again(&server->spin);
+
+        event_base_loop(server->base, EVLOOP_ONCE | (is_awake ? EVLOOP_NONBLOCK : 0));
         finish_done(server);
         advance_ready(server);
         if (!commit_forming(server))

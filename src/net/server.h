@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "../spin.h"
 #include "access.h"
 #include "command.h"
 
@@ -100,6 +101,7 @@ struct stem_server {
     /* Of the two groups one is committed, or waits for it, while the other forms. */
     stem_group *forming, *unused;
     uint64_t turns;
+    stem_spin spin; /* of waiting for the next request */
     size_t n_tasks; /* on other threads */
     stem_roles roles;
 

@@ -120,7 +120,7 @@ static int listen_unix(const char *path, bool is_sharing, int *listening)
     if (code != STEM_OK && fd >= 0)
         stem_descriptor_close(fd);
     stem_descriptor_close(place.directory);
-    *listening = fd;
+    *listening = code == STEM_OK ? fd : -1;
     return code;
 }
 
@@ -214,6 +214,7 @@ int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **a
         *address = address_of(*fd);
         if (!*address) {
             stem_descriptor_close(*fd);
+            *fd = -1;
             code = stem_fail(STEM_ENOMEM, "no memory to listen at %s", host_port);
         }
     }

@@ -286,17 +286,20 @@ static void on_ready(evutil_socket_t listening, short what, void *argument)
     }
 }
 
+/* What cannot be listened at again now is tried the next time. */
 void stem_listeners_pause(stem_server *server, bool is_paused)
 {
-    if (server->is_paused == is_paused || server->is_draining)
+    bool do_all_listen = true;
+
+    if (server->is_draining || (!is_paused && !server->is_paused))
         return;
-    server->is_paused = is_paused;
     for (size_t i = 0; i < server->n_listeners; i++) {
         if (is_paused)
             event_del(server->listeners[i].ready);
-        else
-            event_add(server->listeners[i].ready, NULL);
+        else if (event_add(server->listeners[i].ready, NULL) != 0)
+            do_all_listen = false;
     }
+    server->is_paused = is_paused || !do_all_listen;
 }
 
 /* ---- Opening and closing ---------------------------------------------------------- */

@@ -3,7 +3,11 @@
  * when something fails on the way.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "place.h"
@@ -50,12 +54,115 @@ START_TEST(what_could_not_listen_is_closed_once)
 }
 END_TEST
 
+/* ---- Places ----------------------------------------------------------------------- */
+
+START_TEST(a_socket_that_has_taken_anothers_place_stays)
+{
+    stem_server *first = serve(db, NULL), *second;
+    const char *listen[] = {served_at(), NULL};
+
+    ck_assert_int_eq(unlink(socket_path()), 0);
+    assert_ok(stem_server_open(&second, db, STEM_SERVER_OPTIONS(.listen = listen)));
+    assert_ok(stem_server_close(first));
+    redisContext *client = dial();
+    assert_answer("+PONG", client, "PING");
+    redisFree(client);
+    assert_ok(stem_server_close(second));
+    ck_assert_int_ne(access(socket_path(), F_OK), 0);
+}
+END_TEST
+
+START_TEST(a_socket_is_removed_where_it_was_made)
+{
+    const char *dir = temp_dir(), *listen[] = {"unix:here", NULL};
+    stem_server *server;
+
+    ck_assert_int_eq(chdir(dir), 0);
+    assert_ok(stem_server_open(&server, db, STEM_SERVER_OPTIONS(.listen = listen)));
+    ck_assert_int_eq(chdir("/"), 0);
+    ck_assert_int_eq(access(path_in(dir, "here"), F_OK), 0);
+    assert_ok(stem_server_close(server));
+    ck_assert_int_ne(access(path_in(dir, "here"), F_OK), 0);
+}
+END_TEST
+
+typedef struct rival {
+    pthread_barrier_t *start;
+    const char *const *listen;
+    stem_server *server;
+    int code;
+} rival;
+
+static void *open_at_once(void *argument)
+{
+    rival *this = argument;
+
+    pthread_barrier_wait(this->start);
+    this->code =
+        stem_server_open(&this->server, db, STEM_SERVER_OPTIONS(.listen = this->listen));
+    return NULL;
+}
+
+START_TEST(of_servers_that_begin_at_one_place_at_once_one_gets_it)
+{
+    enum { RIVALS = 4, TIMES = 30 };
+    char address[512];
+    const char *listen[] = {address, NULL};
+    pthread_t threads[RIVALS];
+    rival rivals[RIVALS];
+    pthread_barrier_t start;
+
+    snprintf(address, sizeof address, "unix:%s", path_in(temp_dir(), "socket"));
+    pthread_barrier_init(&start, NULL, RIVALS);
+    for (int time = 0; time < TIMES; time++) {
+        int n_open = 0, n_refused = 0;
+
+        for (int i = 0; i < RIVALS; i++) {
+            rivals[i] = (rival){.start = &start, .listen = listen};
+            pthread_create(&threads[i], NULL, open_at_once, &rivals[i]);
+        }
+        for (int i = 0; i < RIVALS; i++) {
+            pthread_join(threads[i], NULL);
+            n_open += rivals[i].code == STEM_OK;
+            n_refused += rivals[i].code == STEM_ELOCKED;
+        }
+        for (int i = 0; i < RIVALS; i++)
+            if (rivals[i].code == STEM_OK)
+                assert_ok(stem_server_close(rivals[i].server));
+        ck_assert_int_eq(n_open, 1);
+        ck_assert_int_eq(n_refused, RIVALS - 1);
+    }
+    pthread_barrier_destroy(&start);
+}
+END_TEST
+
+START_TEST(a_lock_that_a_stranger_keeps_is_not_waited_for_for_ever)
+{
+    const char *place = temp_dir(), *listen[] = {"unix:here", NULL};
+    const int dir = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    stem_server *server;
+
+    ck_assert_int_eq(flock(dir, LOCK_EX), 0);
+    ck_assert_int_eq(chdir(place), 0);
+    assert_ok(stem_server_open(&server, db, STEM_SERVER_OPTIONS(.listen = listen)));
+    assert_ok(stem_server_close(server));
+    close(dir);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listening");
     TCase *descriptors = add_case(suite, "descriptors", 20);
+    TCase *places = add_case(suite, "places", 20);
 
     tcase_add_checked_fixture(descriptors, open_database, close_database);
     tcase_add_test(descriptors, what_could_not_listen_is_closed_once);
+
+    tcase_add_checked_fixture(places, open_database, close_database);
+    tcase_add_test(places, a_socket_that_has_taken_anothers_place_stays);
+    tcase_add_test(places, a_socket_is_removed_where_it_was_made);
+    tcase_add_test(places, of_servers_that_begin_at_one_place_at_once_one_gets_it);
+    tcase_add_test(places, a_lock_that_a_stranger_keeps_is_not_waited_for_for_ever);
     return run_suite(suite);
 }

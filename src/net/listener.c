@@ -1,8 +1,7 @@
 /*
- * Where a server listens: Unix sockets and TCP, and what is refused without `insecure`.
+ * Where a server listens, and what is refused without `insecure`; accepting.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,118 +10,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../engine/descriptor.h"
-#include "../engine/directory_names.h"
 #include "../error.h"
 #include "connection.h"
 #include "peer.h"
 
-enum { BACKLOG = 511, ADDRESS_MAX = 128 };
-
-/* ---- Unix sockets ----------------------------------------------------------------- */
-
-/* A directory, and the name of a socket in it, by way of which a path of any length can be
- * bound and connected to. */
-typedef struct socket_place {
-    int directory;
-    const char *name;
-    struct sockaddr_un address;
-} socket_place;
-
-static bool set_name(socket_place *place, const char *name)
-{
-    place->address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    const int len = snprintf(place->address.sun_path, sizeof place->address.sun_path,
-                             "/proc/self/fd/%d/%s", place->directory, name);
-    return len > 0 && (size_t)len < sizeof place->address.sun_path;
-}
-
-static int open_place(const char *path, socket_place *place)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-
-    if (!directory)
-        return stem_fail(STEM_ENOMEM, "no memory to listen at %s", path);
-    place->name = slash ? slash + 1 : path;
-    place->directory =
-        stem_descriptor_open(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
-    free(directory);
-    if (place->directory < 0)
-        return stem_fail(STEM_EIO, "cannot listen at %s: %s", path, strerror(errno));
-    if (*place->name && set_name(place, place->name))
-        return STEM_OK;
-    stem_descriptor_close(place->directory);
-    return stem_fail(STEM_EINVAL, "cannot listen at %s: its last name is %s", path,
-                     *place->name ? "too long" : "empty");
-}
-
-/* STEM_OK when nothing is in the way but a socket at which nobody listens any more. */
-static int check_free(const socket_place *place, const char *path)
-{
-    struct stat status;
-    const int fd = stem_descriptor_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
-
-    if (fd < 0)
-        return stem_fail(STEM_EIO, "cannot make a socket: %s", strerror(errno));
-    const bool is_there = connect(fd, (const struct sockaddr *)&place->address,
-                                  sizeof place->address) == 0 ||
-                          errno == EAGAIN;
-    stem_descriptor_close(fd);
-    if (is_there)
-        return stem_fail(STEM_ELOCKED, "another process listens at %s", path);
-    if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-        !S_ISSOCK(status.st_mode))
-        return stem_fail(STEM_EIO,
-                         "cannot listen at %s: there is a file that is no socket", path);
-    return STEM_OK;
-}
-
-/* Listens under another name first, so that whoever finds the socket is answered. */
-static int bind_place(socket_place *place, const char *path, const char *name, int fd)
-{
-    unlinkat(place->directory, name, 0);
-    if (!set_name(place, name) || fchmod(fd, 0600) != 0 ||
-        bind(fd, (const struct sockaddr *)&place->address, sizeof place->address) != 0 ||
-        listen(fd, BACKLOG) != 0 ||
-        renameat(place->directory, name, place->directory, place->name) != 0) {
-        const int cause = errno;
-
-        unlinkat(place->directory, name, 0);
-        return stem_fail(STEM_EIO, "cannot listen at %s: %s", path, strerror(cause));
-    }
-    return STEM_OK;
-}
-
-/* Whoever shares a database has the lock: what is in the way is nobody's any more. */
-static int listen_unix(const char *path, bool is_sharing, int *listening)
-{
-    socket_place place;
-    char name[32] = STEM_SOCKET_NAME ".new";
-    int fd = -1;
-
-    int code = open_place(path, &place);
-    if (code != STEM_OK)
-        return code;
-    if (!is_sharing)
-        code = check_free(&place, path);
-    if (code == STEM_OK) {
-        fd = stem_descriptor_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
-        if (!is_sharing)
-            snprintf(name, sizeof name, ".stem.%ld.%d", (long)getpid(), fd);
-        code = fd < 0 ? stem_fail(STEM_EIO, "cannot make a socket: %s", strerror(errno))
-                      : bind_place(&place, path, name, fd);
-    }
-    if (code != STEM_OK && fd >= 0)
-        stem_descriptor_close(fd);
-    stem_descriptor_close(place.directory);
-    *listening = code == STEM_OK ? fd : -1;
-    return code;
-}
+enum { ADDRESS_MAX = 128 };
 
 /* ---- TCP -------------------------------------------------------------------------- */
 
@@ -160,7 +55,8 @@ static int bind_tcp(const struct addrinfo *to, const char *text, int *listening)
     if (fd < 0)
         return stem_fail(STEM_EIO, "cannot make a socket: %s", strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, to->ai_addr, to->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind(fd, to->ai_addr, to->ai_addrlen) != 0 ||
+        listen(fd, STEM_LISTEN_BACKLOG) != 0) {
         const int cause = errno;
 
         stem_descriptor_close(fd);
@@ -258,7 +154,7 @@ static void welcome(stem_listener *listener, int fd)
         stem_descriptor_close(fd);
         return;
     }
-    if (!listener->path)
+    if (!listener->place)
         tune(fd);
     stem_connection_open(listener->server, fd, listener->has_tls, peer);
 }
@@ -306,14 +202,14 @@ void stem_listeners_pause(stem_server *server, bool is_paused)
 
 static int open_unix(stem_listener *listener, const char *path)
 {
-    int code = listen_unix(path, listener->server->is_sharing, &listener->fd);
+    int code = stem_listen_unix(path, listener->server->is_sharing, &listener->fd,
+                                &listener->place);
 
     if (code != STEM_OK)
         return code;
     const size_t size = strlen(path) + sizeof "unix:";
-    listener->path = strdup(path);
     listener->address = malloc(size);
-    if (!listener->path || !listener->address)
+    if (!listener->address)
         return stem_fail(STEM_ENOMEM, "no memory to listen at %s", path);
     snprintf(listener->address, size, "unix:%s", path);
     return STEM_OK;
@@ -402,8 +298,8 @@ void stem_listeners_close(stem_server *server)
         if (each->ready)
             event_free(each->ready);
         each->ready = NULL;
-        if (each->fd >= 0 && each->path) /* as long as the path is surely this one's */
-            unlink(each->path);
+        stem_socket_place_leave(each->place);
+        each->place = NULL;
         if (each->fd >= 0)
             stem_descriptor_close(each->fd);
         each->fd = -1;
@@ -413,9 +309,7 @@ void stem_listeners_close(stem_server *server)
 void stem_listeners_free(stem_server *server)
 {
     stem_listeners_close(server);
-    for (size_t i = 0; i < server->n_listeners; i++) {
+    for (size_t i = 0; i < server->n_listeners; i++)
         free(server->listeners[i].address);
-        free(server->listeners[i].path);
-    }
     free(server->listeners);
 }

@@ -19,6 +19,7 @@
 
 typedef struct stem_connection stem_connection;
 typedef struct stem_group stem_group;
+typedef struct stem_socket_place stem_socket_place;
 
 /* Something to be done in the loop, whoever asked for it. */
 typedef struct stem_post {
@@ -27,8 +28,8 @@ typedef struct stem_post {
 } stem_post;
 
 typedef struct stem_listener {
-    char *address; /* as stem_server_address gives it */
-    char *path;    /* of a Unix socket, to be removed; NULL for TCP */
+    char *address;            /* as stem_server_address gives it */
+    stem_socket_place *place; /* of a Unix socket; NULL for TCP */
     int fd;
     bool has_tls;
     struct event *ready;
@@ -122,6 +123,8 @@ void stem_server_post(stem_server *server, stem_post *post);
 
 /* ---- listener.c --------------------------------------------------------------------- */
 
+enum { STEM_LISTEN_BACKLOG = 511 };
+
 /* Refuses what the options do not allow, and listens. */
 int stem_listeners_open(stem_server *server);
 /* Stops listening; their addresses stay until they are freed. */
@@ -131,6 +134,16 @@ void stem_listeners_free(stem_server *server);
 int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **address);
 /* Stops accepting, or goes on where nothing keeps it from that. */
 void stem_listeners_pause(stem_server *server, bool is_paused);
+
+/* ---- listener_unix.c ---------------------------------------------------------------- */
+
+/* A socket that listens at the path, of mode 0600, and its place. STEM_ELOCKED when somebody
+ * listens there already, unless it is `is_sharing`: whoever shares a database has the lock on
+ * that, and what is in the way is nobody's any more. */
+int stem_listen_unix(const char *path, bool is_sharing, int *fd,
+                     stem_socket_place **place);
+/* Removes the socket, where it still is at its place, before it is closed; NULL is nothing. */
+void stem_socket_place_leave(stem_socket_place *place);
 
 /* ---- group.c: writes that are committed as one -------------------------------------- */
 

@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "place.h"
@@ -51,6 +54,43 @@ START_TEST(what_could_not_listen_is_closed_once)
     assert_failure(stem_server_open(&server, db, STEM_SERVER_OPTIONS(.listen = listen)),
                    STEM_EIO);
     ck_assert_int_eq(closed_in_vain, 0);
+}
+END_TEST
+
+/* Whether one more connection to the address is served, and not turned away; kept open. */
+static bool is_served_at(const char *path, redisContext **client)
+{
+    *client = redisConnectUnix(path);
+    ck_assert_int_eq((*client)->err, 0);
+    return strcmp(ask(*client, "PING"), "+PONG") == 0;
+}
+
+START_TEST(servers_of_one_process_share_its_descriptors)
+{
+    enum { DESCRIPTORS = 80, ALLOWED = DESCRIPTORS / 2 };
+    struct rlimit limit, low;
+    stem_server *servers[2];
+    redisContext *clients[ALLOWED + 1];
+    char paths[2][512];
+    int n = 0;
+
+    signal(SIGPIPE, SIG_IGN);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    low = (struct rlimit){.rlim_cur = DESCRIPTORS, .rlim_max = limit.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    for (int i = 0; i < 2; i++) {
+        servers[i] = serve(db, NULL);
+        snprintf(paths[i], sizeof paths[i], "%s", socket_path());
+    }
+    /* The clients are of this process as well. */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    while (n <= ALLOWED && is_served_at(paths[n % 2], &clients[n]))
+        n++;
+    ck_assert_int_eq(n, ALLOWED);
+    for (int i = 0; i <= ALLOWED; i++)
+        redisFree(clients[i]);
+    for (int i = 0; i < 2; i++)
+        assert_ok(stem_server_close(servers[i]));
 }
 END_TEST
 
@@ -158,6 +198,7 @@ int main(void)
 
     tcase_add_checked_fixture(descriptors, open_database, close_database);
     tcase_add_test(descriptors, what_could_not_listen_is_closed_once);
+    tcase_add_test(descriptors, servers_of_one_process_share_its_descriptors);
 
     tcase_add_checked_fixture(places, open_database, close_database);
     tcase_add_test(places, a_socket_that_has_taken_anothers_place_stays);

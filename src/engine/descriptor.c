@@ -10,21 +10,32 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One list serves the process, as fork() copies all of a process's descriptors: by number,
- * whether it is one of these. */
+enum listed { NOT_LISTED, OPENED, ACCEPTED };
+
+/* One list serves the process, as fork() copies all of a process's descriptors, and as they
+ * have one limit: by number, whether it is one of these. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool *is_listed;
+static unsigned char *list; /* enum listed */
 static size_t n_numbers;
+static atomic_size_t n_accepted;
+
+/* Sets what a number is; list_lock is held. */
+static void mark(size_t number, enum listed as)
+{
+    n_accepted += as == ACCEPTED;
+    n_accepted -= list[number] == ACCEPTED;
+    list[number] = (unsigned char)as;
+}
 
 /* Enters an open descriptor, or closes it when there is no memory to; list_lock is held. */
-static int enter(int fd)
+static int enter_as(enum listed as, int fd)
 {
     const size_t number = (size_t)fd;
 
@@ -34,18 +45,23 @@ static int enter(int fd)
         size_t room = n_numbers ? n_numbers : 64;
         while (room <= number)
             room *= 2;
-        bool *larger = realloc(is_listed, room * sizeof *larger);
+        unsigned char *larger = realloc(list, room);
         if (!larger) {
             close(fd);
             errno = ENOMEM;
             return -1;
         }
-        memset(larger + n_numbers, 0, (room - n_numbers) * sizeof *larger);
-        is_listed = larger;
+        memset(larger + n_numbers, NOT_LISTED, room - n_numbers);
+        list = larger;
         n_numbers = room;
     }
-    is_listed[number] = true;
+    mark(number, as);
     return fd;
+}
+
+static int enter(int fd)
+{
+    return enter_as(OPENED, fd);
 }
 
 int stem_descriptor_open(int directory, const char *name, int flags, mode_t mode)
@@ -67,9 +83,15 @@ int stem_descriptor_socket(int domain, int type)
 int stem_descriptor_accept(int listening, int flags)
 {
     pthread_mutex_lock(&list_lock);
-    const int fd = enter(accept4(listening, NULL, NULL, flags | SOCK_CLOEXEC));
+    const int fd =
+        enter_as(ACCEPTED, accept4(listening, NULL, NULL, flags | SOCK_CLOEXEC));
     pthread_mutex_unlock(&list_lock);
     return fd;
+}
+
+size_t stem_descriptors_accepted(void)
+{
+    return n_accepted;
 }
 
 bool stem_descriptor_has_own_user(int fd)
@@ -94,7 +116,7 @@ void stem_descriptor_close(int fd)
     int cause = errno;
 
     pthread_mutex_lock(&list_lock);
-    is_listed[fd] = false;
+    mark((size_t)fd, NOT_LISTED);
     close(fd);
     pthread_mutex_unlock(&list_lock);
     errno = cause;
@@ -103,7 +125,7 @@ void stem_descriptor_close(int fd)
 void stem_descriptor_disown(int fd)
 {
     pthread_mutex_lock(&list_lock);
-    is_listed[fd] = false;
+    mark((size_t)fd, NOT_LISTED);
     pthread_mutex_unlock(&list_lock);
 }
 
@@ -122,7 +144,7 @@ void stem_listing_close(DIR *listing)
     int cause = errno;
 
     pthread_mutex_lock(&list_lock);
-    is_listed[dirfd(listing)] = false;
+    mark((size_t)dirfd(listing), NOT_LISTED);
     closedir(listing);
     pthread_mutex_unlock(&list_lock);
     errno = cause;
@@ -141,9 +163,10 @@ void stem_descriptors_after_fork(void)
 void stem_descriptors_in_child(void)
 {
     for (size_t number = 0; number < n_numbers; number++)
-        if (is_listed[number])
+        if (list[number] != NOT_LISTED)
             close((int)number);
     if (n_numbers > 0)
-        memset(is_listed, 0, n_numbers * sizeof *is_listed);
+        memset(list, NOT_LISTED, n_numbers);
+    n_accepted = 0;
     list_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }

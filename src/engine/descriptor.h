@@ -16,6 +16,8 @@ void stem_descriptor_close(int fd);
 /* As socket() and accept4(), but for the list. */
 int stem_descriptor_socket(int domain, int type);
 int stem_descriptor_accept(int listening, int flags);
+/* How many of those that were accepted are open, in the whole process. */
+size_t stem_descriptors_accepted(void);
 /* Whether the process at the other end of a Unix socket is of this user. */
 bool stem_descriptor_has_own_user(int fd);
 /* As eventfd(), nonblocking. */

@@ -123,6 +123,13 @@ int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **a
 
 /* ---- Accepting -------------------------------------------------------------------- */
 
+/* Whether who was just accepted is one too many, of this server's or of all of the process's. */
+static bool is_full(const stem_server *server)
+{
+    return server->n_connections >= server->most_connections ||
+           stem_descriptors_accepted() > server->most_descriptors;
+}
+
 /* Says no, as Redis does, and hangs up; a peer that speaks TLS is just left. */
 static void turn_away(stem_server *server, int fd, bool has_tls)
 {
@@ -175,7 +182,7 @@ static void on_ready(evutil_socket_t listening, short what, void *argument)
                 stem_listeners_pause(server, true);
             return;
         }
-        if (server->n_connections >= server->most_connections)
+        if (is_full(server))
             turn_away(server, fd, listener->has_tls);
         else
             welcome(listener, fd);
@@ -253,8 +260,9 @@ static int open_listener(stem_listener *listener, const char *where)
     return STEM_OK;
 }
 
-/* Leaves descriptors to LevelDB and to the application. */
-static size_t connections_by_descriptors(void)
+/* How many of the process's descriptors may be connections': LevelDB needs some, and the
+ * application. */
+static size_t descriptors_to_accept(void)
 {
     enum { KEPT = 1100, AT_LEAST = 16 };
     struct rlimit limit;
@@ -269,10 +277,11 @@ static size_t connections_by_descriptors(void)
 int stem_listeners_open(stem_server *server)
 {
     const char *const *listen = server->options.listen;
-    const size_t most = connections_by_descriptors();
+    const size_t most = descriptors_to_accept();
     size_t n = 0;
     int code = STEM_OK;
 
+    server->most_descriptors = most;
     server->most_connections =
         server->options.max_clients < most ? server->options.max_clients : most;
     while (listen && listen[n])

@@ -92,8 +92,8 @@ struct stem_server {
     stem_connection *connections; /* the one that was silent for longest first */
     stem_connection *ready;       /* may go on, without anything more having arrived */
     atomic_size_t n_connections;  /* those that are open */
-    size_t most_connections;
-    size_t input_bytes; /* of all connections */
+    size_t most_connections, most_descriptors; /* the second of all servers together */
+    size_t input_bytes;                        /* of all connections */
     uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;

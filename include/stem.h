@@ -885,7 +885,8 @@ STEM_API int stem_server_reload(stem_server *server);
 
 /* Takes no more work, finishes and answers what was accepted, for at most five seconds, and
  * ends; a compaction that a client has under way ends first, however long it takes. NULL is
- * nothing. */
+ * nothing. In a child made by fork() the server stays the parent's: this and the call above
+ * answer STEM_EFORK there. */
 STEM_API int stem_server_close(stem_server *server);
 
 /* ---- JSON ------------------------------------------------------------------------- */

@@ -63,11 +63,25 @@ const char *stem_server_metrics_address(const stem_server *server)
     return server ? server->metrics_address : NULL;
 }
 
+/* A child has neither the server's threads nor its descriptors, and its locks may be held. */
+static int check_own(const stem_server *server, const char *operation)
+{
+    return server->fork_generation == stem_fork_generation
+               ? STEM_OK
+               : stem_fail(STEM_EFORK,
+                           "%s: the server was opened before fork(); it stays the "
+                           "parent's",
+                           operation);
+}
+
 int stem_server_reload(stem_server *server)
 {
     if (!server)
         return stem_fail(STEM_EINVAL, "reload: the server is NULL");
-    const int code = stem_net_server_reload(server);
+    int code = check_own(server, "reload");
+    if (code != STEM_OK)
+        return code;
+    code = stem_net_server_reload(server);
     return code == STEM_OK ? code : stem_fail_at(code, "reload", NULL);
 }
 
@@ -75,9 +89,12 @@ int stem_server_close(stem_server *server)
 {
     if (!server)
         return STEM_OK;
+    int code = check_own(server, "close the server");
+    if (code != STEM_OK)
+        return code;
     stem_db *held = server->handle;
     stem_net_server_close(server);
-    const int code = stem_close(held);
+    code = stem_close(held);
     if (code != STEM_OK) { /* what it could not write goes to who opens it next */
         stem_failure cause;
 

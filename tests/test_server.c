@@ -2,6 +2,7 @@
  * A served database: what clients see of it and of each other, how it begins and ends, and
  * what it bears.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -581,6 +582,45 @@ START_TEST(a_child_closes_its_copies_of_the_servers_sockets)
 }
 END_TEST
 
+/* How many descriptors of this process lead to an eventfd. */
+static int count_events(void)
+{
+    DIR *listing = opendir("/proc/self/fd");
+    struct dirent *entry;
+    char target[64];
+    int n = 0;
+
+    while ((entry = readdir(listing)) != NULL) {
+        const ssize_t len =
+            readlinkat(dirfd(listing), entry->d_name, target, sizeof target - 1);
+
+        target[len > 0 ? len : 0] = '\0';
+        n += strcmp(target, "anon_inode:[eventfd]") == 0;
+    }
+    closedir(listing);
+    return n;
+}
+
+static void use_inherited(void *unused)
+{
+    (void)unused;
+    must_be(stem_server_reload(server), STEM_EFORK);
+    must_be(stem_server_close(server), STEM_EFORK);
+    must_ok(stem_server_close(NULL));
+    must(count_events() == 0);
+}
+
+START_TEST(to_a_child_the_server_is_the_parents)
+{
+    redisContext *client = dial();
+
+    assert_answer("+PONG", client, "PING");
+    assert_child_ends_well(start_child(use_inherited, NULL));
+    assert_answer("+OK", client, "SET a 1");
+    redisFree(client);
+}
+END_TEST
+
 static void close_what_is_left(void)
 {
     if (server)
@@ -633,5 +673,6 @@ int main(void)
     tcase_add_test(beginning_and_end, a_sub_database_is_served_as_if_it_were_all);
     tcase_add_test(beginning_and_end, a_handle_that_only_reads_serves_no_writes);
     tcase_add_test(beginning_and_end, a_child_closes_its_copies_of_the_servers_sockets);
+    tcase_add_test(beginning_and_end, to_a_child_the_server_is_the_parents);
     return run_suite(suite);
 }

@@ -1,7 +1,8 @@
 /*
  * The file descriptors that the library opens itself. All of them are
  * close-on-exec and on one list, so that a forked child can close its copies: none of
- * them outlives the parent.
+ * them outlives the parent. Those that libevent opens for a server's loop are on no list; a
+ * child's copies of them keep nothing of the parent's open.
  */
 #ifndef STEM_ENGINE_DESCRIPTOR_H
 #define STEM_ENGINE_DESCRIPTOR_H

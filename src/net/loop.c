@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../engine/descriptor.h"
 #include "../error.h"
 #include "clock.h"
 #include "connection.h"
@@ -317,7 +317,7 @@ int stem_loop_prepare(stem_server *server)
     pthread_cond_init(&roles->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     server->posts_end = &server->posts;
-    server->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    server->post_fd = stem_descriptor_event();
     if (server->post_fd < 0)
         return stem_fail(STEM_EIO, "cannot make an eventfd: %s", strerror(errno));
     server->posted =
@@ -334,7 +334,7 @@ void stem_loop_forget(stem_server *server)
     if (server->posted)
         event_free(server->posted);
     if (server->post_fd >= 0)
-        close(server->post_fd);
+        stem_descriptor_close(server->post_fd);
     pthread_cond_destroy(&server->roles.changed);
     pthread_mutex_destroy(&server->roles.lock);
     pthread_mutex_destroy(&server->post_lock);

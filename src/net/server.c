@@ -289,6 +289,7 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     }
     memcpy(copy, scope.len > 0 ? scope.data : "", scope.len);
     server->engine = engine;
+    server->fork_generation = stem_fork_generation;
     server->scope.data = copy;
     server->scope.len = scope.len;
     server->is_read_only = is_read_only;

@@ -64,7 +64,8 @@ typedef struct stem_sharing {
 } stem_sharing;
 
 struct stem_server {
-    stem_engine *engine; /* lent */
+    stem_engine *engine;      /* lent */
+    unsigned fork_generation; /* of the process whose it is */
     bool is_sharing;
     stem_options settings; /* then */
     stem_db *handle;       /* which keeps it open; serve.c's own */

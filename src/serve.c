@@ -60,7 +60,7 @@ const char *stem_server_address(const stem_server *server, size_t i)
 
 const char *stem_server_metrics_address(const stem_server *server)
 {
-    return server ? server->metrics_address : NULL;
+    return server ? stem_net_server_metrics_address(server) : NULL;
 }
 
 /* A child has neither the server's threads nor its descriptors, and its locks may be held. */

@@ -8,12 +8,15 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "place.h"
+#include "raw_client.h"
 #include "served.h"
 
 /* How often a number was closed that nothing had open. */
@@ -190,11 +193,151 @@ START_TEST(a_lock_that_a_stranger_keeps_is_not_waited_for_for_ever)
 }
 END_TEST
 
+/* ---- Metrics ---------------------------------------------------------------------- */
+
+static stem_server *serve_metrics(void)
+{
+    return serve(db, STEM_SERVER_OPTIONS(.metrics = "127.0.0.1:0"));
+}
+
+/* Sends the text to the server's port for metrics, in pieces with a pause between where there is
+ * a '|', and asserts how the answer begins and what is in it. */
+static void assert_scrape(const stem_server *server, const char *request,
+                          const char *beginning, const char *part)
+{
+    stem_buffer piece = {0};
+    raw_client client;
+
+    raw_open(&client, stem_server_metrics_address(server));
+    for (const char *from = request; *from;) {
+        const size_t len = strcspn(from, "|");
+
+        piece.len = 0;
+        stem_buffer_add(&piece, from, len);
+        raw_send(&client, &piece);
+        from += from[len] ? len + 1 : len;
+        if (*from)
+            usleep(20000);
+    }
+    const stem_slice text = raw_rest(&client);
+    ck_assert_uint_gt(text.len, strlen(beginning));
+    ck_assert_mem_eq(text.data, beginning, strlen(beginning));
+    ck_assert_ptr_nonnull(memmem(text.data, text.len, part, strlen(part)));
+    raw_close(&client);
+    free(piece.data);
+}
+
+START_TEST(metrics_are_served_and_nothing_else)
+{
+    static const struct {
+        const char *request, *beginning, *part;
+    } cases[] = {
+        {"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n",
+         "\nstem_connected_clients 0\n"},
+        {"GET /metrics?a=b HTTP/1.0\n\n", "HTTP/1.1 200 OK\r\n",
+         "# TYPE stem_commits_total counter\n"},
+        {"GE|T /metrics HTTP/1.1\r\nHost: a\r|\n\r|\n", "HTTP/1.1 200 OK\r\n",
+         "\nstem_uptime_seconds "},
+        {"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n",
+         "Connection: close\r\n\r\n"},
+        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", "Content-Length: 0\r\n"},
+        {"GET /metricsandmore HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", "\r\n\r\n"},
+        {"POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 405 ",
+         "Allow: GET, HEAD\r\n"},
+        {"nonsense\r\n\r\n", "HTTP/1.1 400 ", "\r\n\r\n"},
+        {"GET /metrics\r\n\r\n", "HTTP/1.1 400 ", "\r\n\r\n"},
+    };
+    stem_server *server = serve_metrics();
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_scrape(server, cases[i].request, cases[i].beginning, cases[i].part);
+    ck_assert_ptr_null(stem_server_address(server, 1));
+    assert_ok(stem_server_close(server));
+}
+END_TEST
+
+START_TEST(who_asks_for_metrics_in_vain_takes_few_descriptors)
+{
+    enum { SILENT = 50, MOST = 8 };
+    stem_server *server = serve_metrics();
+    raw_client silent[SILENT];
+    redisContext *client = dial();
+
+    for (int i = 0; i < SILENT; i++)
+        raw_open(&silent[i], stem_server_metrics_address(server));
+    for (int i = MOST; i < SILENT; i++)
+        ck_assert_uint_eq(raw_rest(&silent[i]).len, 0);
+    assert_answer("+PONG", client, "PING");
+    for (int i = 0; i < SILENT; i++)
+        raw_close(&silent[i]);
+    redisFree(client);
+    assert_ok(stem_server_close(server));
+}
+END_TEST
+
+static double cpu_seconds(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+}
+
+/* Leaves this process so many numbers for descriptors. */
+static void leave_descriptors(int n)
+{
+    const int next = dup(STDIN_FILENO);
+    struct rlimit limit;
+
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = (rlim_t)(next + n);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void assert_empty(const char *path)
+{
+    struct stat status;
+
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_size, 0);
+}
+
+START_TEST(without_descriptors_a_port_waits_in_silence)
+{
+    const char *said = path_in(temp_dir(), "said");
+    stem_server *server = serve_metrics();
+    const char *addresses[] = {stem_server_metrics_address(server), served_at()};
+    stem_buffer request = {0};
+    struct rlimit limit;
+    raw_client client;
+
+    stem_buffer_add_text(&request,
+                         _i == 0 ? "GET /metrics HTTP/1.1\r\n\r\n" : "QUIT\r\n");
+    getrlimit(RLIMIT_NOFILE, &limit);
+    ck_assert_ptr_nonnull(freopen(said, "w", stderr));
+    leave_descriptors(1); /* the client's */
+    raw_open(&client, addresses[_i]);
+    const double before = cpu_seconds();
+    usleep(400000);
+    ck_assert(cpu_seconds() - before < 0.1);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    raw_send(&client, &request);
+    ck_assert_uint_gt(raw_rest(&client).len, 0);
+    raw_close(&client);
+    free(request.data);
+    assert_ok(stem_server_close(server));
+    assert_empty(said);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listening");
     TCase *descriptors = add_case(suite, "descriptors", 20);
     TCase *places = add_case(suite, "places", 20);
+    TCase *metrics = add_case(suite, "metrics", 20);
 
     tcase_add_checked_fixture(descriptors, open_database, close_database);
     tcase_add_test(descriptors, what_could_not_listen_is_closed_once);
@@ -205,5 +348,10 @@ int main(void)
     tcase_add_test(places, a_socket_is_removed_where_it_was_made);
     tcase_add_test(places, of_servers_that_begin_at_one_place_at_once_one_gets_it);
     tcase_add_test(places, a_lock_that_a_stranger_keeps_is_not_waited_for_for_ever);
+
+    tcase_add_checked_fixture(metrics, open_database, close_database);
+    tcase_add_test(metrics, metrics_are_served_and_nothing_else);
+    tcase_add_test(metrics, who_asks_for_metrics_in_vain_takes_few_descriptors);
+    tcase_add_loop_test(metrics, without_descriptors_a_port_waits_in_silence, 0, 2);
     return run_suite(suite);
 }

@@ -122,13 +122,6 @@ void stem_descriptor_close(int fd)
     errno = cause;
 }
 
-void stem_descriptor_disown(int fd)
-{
-    pthread_mutex_lock(&list_lock);
-    mark((size_t)fd, NOT_LISTED);
-    pthread_mutex_unlock(&list_lock);
-}
-
 DIR *stem_listing_open(int directory)
 {
     int fd = stem_descriptor_open(directory, ".", O_RDONLY | O_DIRECTORY, 0);

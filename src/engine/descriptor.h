@@ -23,8 +23,6 @@ size_t stem_descriptors_accepted(void);
 bool stem_descriptor_has_own_user(int fd);
 /* As eventfd(), nonblocking. */
 int stem_descriptor_event(void);
-/* Strikes it off the list, for who has it closed by somebody else the next moment. */
-void stem_descriptor_disown(int fd);
 
 /* A listing of the directory with an offset of its own, NULL with errno set on
  * failure. */

@@ -84,7 +84,8 @@ static char *address_of(int fd)
     return text;
 }
 
-int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **address)
+/* A listening socket at "host:port", and the address it has got in `*address`, owned. */
+static int listen_tcp(const char *host_port, bool may_be_public, int *fd, char **address)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
@@ -182,7 +183,9 @@ static void on_ready(evutil_socket_t listening, short what, void *argument)
                 stem_listeners_pause(server, true);
             return;
         }
-        if (is_full(server))
+        if (listener->is_for_metrics)
+            stem_metrics_accept(server, fd);
+        else if (is_full(server))
             turn_away(server, fd, listener->has_tls);
         else
             welcome(listener, fd);
@@ -233,24 +236,33 @@ static int open_tcp(stem_listener *listener, const char *host_port)
                          "tcp://%s without users would let any process in: give a users "
                          "file, or say `insecure`",
                          host_port);
-    return stem_listen_tcp(host_port, listener->has_tls || is_insecure, &listener->fd,
-                           &listener->address);
+    return listen_tcp(host_port, listener->has_tls || is_insecure, &listener->fd,
+                      &listener->address);
 }
 
-static int open_listener(stem_listener *listener, const char *where)
+static int open_at(stem_listener *listener, const char *where)
 {
-    stem_server *server = listener->server;
-    int code;
+    const stem_server *server = listener->server;
 
-    listener->fd = -1;
+    if (listener->is_for_metrics)
+        return listen_tcp(where, server->options.insecure, &listener->fd,
+                          &listener->address);
     if (strncmp(where, "unix:", 5) == 0)
-        code = open_unix(listener, where + 5);
-    else if (strncmp(where, "tcp://", 6) == 0)
-        code = open_tcp(listener, where + 6);
-    else
-        code =
-            stem_fail(STEM_EINVAL,
-                      "cannot listen at %s: give unix:/path or tcp://host:port", where);
+        return open_unix(listener, where + 5);
+    if (strncmp(where, "tcp://", 6) == 0)
+        return open_tcp(listener, where + 6);
+    return stem_fail(STEM_EINVAL,
+                     "cannot listen at %s: give unix:/path or tcp://host:port", where);
+}
+
+/* One more. */
+static int open_listener(stem_server *server, const char *where, bool is_for_metrics)
+{
+    stem_listener *listener = &server->listeners[server->n_listeners++];
+
+    *listener =
+        (stem_listener){.server = server, .fd = -1, .is_for_metrics = is_for_metrics};
+    const int code = open_at(listener, where);
     if (code != STEM_OK)
         return code;
     listener->ready =
@@ -276,7 +288,8 @@ static size_t descriptors_to_accept(void)
 
 int stem_listeners_open(stem_server *server)
 {
-    const char *const *listen = server->options.listen;
+    const char *const *listen = server->options.listen,
+                      *metrics = server->options.metrics;
     const size_t most = descriptors_to_accept();
     size_t n = 0;
     int code = STEM_OK;
@@ -288,14 +301,13 @@ int stem_listeners_open(stem_server *server)
         n++;
     if (n == 0)
         return stem_fail(STEM_EINVAL, "nowhere to listen at");
-    server->listeners = calloc(n, sizeof *server->listeners);
+    server->listeners = calloc(n + 1, sizeof *server->listeners);
     if (!server->listeners)
         return stem_fail(STEM_ENOMEM, "no memory to listen");
-    for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        server->listeners[i].server = server;
-        server->n_listeners = i + 1;
-        code = open_listener(&server->listeners[i], listen[i]);
-    }
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        code = open_listener(server, listen[i], false);
+    if (metrics && code == STEM_OK)
+        code = open_listener(server, metrics, true);
     return code;
 }
 

@@ -1,16 +1,12 @@
 /*
- * What a server says of itself: INFO, and Prometheus' text over HTTP, from one list.
+ * What a server says of itself: INFO, and Prometheus' text, from one list.
  */
-#include <event2/buffer.h>
-#include <event2/http.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/descriptor.h"
-#include "../error.h"
 #include "connection.h"
 #include "sessions.h"
 #include "snapshots.h"
@@ -114,18 +110,15 @@ void stem_metrics_info(const stem_server *server, bool is_admin, stem_buffer *ou
     }
 }
 
-/* ---- Prometheus ------------------------------------------------------------------- */
-
-static void write_figures(const stem_server *server, struct evbuffer *out)
+void stem_metrics_text(const stem_server *server, stem_buffer *out)
 {
     figure figures[MOST_FIGURES];
     const size_t n = list_figures(server, figures);
 
-    evbuffer_add_printf(out,
-                        "# HELP stem_uptime_seconds Seconds since the server began.\n"
-                        "# TYPE stem_uptime_seconds gauge\nstem_uptime_seconds %" PRIu64
-                        "\n",
-                        uptime(server));
+    add_line(out,
+             "# HELP stem_uptime_seconds Seconds since the server began.\n"
+             "# TYPE stem_uptime_seconds gauge\nstem_uptime_seconds %" PRIu64 "\n",
+             uptime(server));
     for (size_t i = 0; i < n; i++) {
         const figure *each = &figures[i];
         const char *end = each->is_counter ? "_total" : "";
@@ -133,55 +126,8 @@ static void write_figures(const stem_server *server, struct evbuffer *out)
 
         if (strncmp(name, "total_", 6) == 0)
             name += 6;
-        evbuffer_add_printf(
-            out, "# HELP stem_%s%s %s\n# TYPE stem_%s%s %s\nstem_%s%s %" PRIu64 "\n",
-            name, end, each->help, name, end, each->is_counter ? "counter" : "gauge",
-            name, end, each->value);
+        add_line(out, "# HELP stem_%s%s %s\n# TYPE stem_%s%s %s\nstem_%s%s %" PRIu64 "\n",
+                 name, end, each->help, name, end, each->is_counter ? "counter" : "gauge",
+                 name, end, each->value);
     }
-}
-
-static void on_request(struct evhttp_request *request, void *argument)
-{
-    struct evbuffer *body = evbuffer_new();
-
-    if (!body) {
-        evhttp_send_error(request, HTTP_INTERNAL, NULL);
-        return;
-    }
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "text/plain; version=0.0.4; charset=utf-8");
-    write_figures(argument, body);
-    evhttp_send_reply(request, HTTP_OK, "OK", body);
-    evbuffer_free(body);
-}
-
-int stem_metrics_listen(stem_server *server)
-{
-    enum { TIMEOUT_SECONDS = 10, MOST_HEADER_BYTES = 8192 };
-
-    if (!server->options.metrics)
-        return STEM_OK;
-    int code = stem_listen_tcp(server->options.metrics, server->options.insecure,
-                               &server->metrics_fd, &server->metrics_address);
-    if (code != STEM_OK)
-        return code;
-    server->metrics_http = evhttp_new(server->base);
-    if (!server->metrics_http ||
-        evhttp_accept_socket(server->metrics_http, server->metrics_fd) != 0)
-        return stem_fail(STEM_ENOMEM, "no memory to serve metrics");
-    evhttp_set_allowed_methods(server->metrics_http, EVHTTP_REQ_GET);
-    evhttp_set_timeout(server->metrics_http, TIMEOUT_SECONDS);
-    evhttp_set_max_headers_size(server->metrics_http, MOST_HEADER_BYTES);
-    evhttp_set_max_body_size(server->metrics_http, 0);
-    evhttp_set_cb(server->metrics_http, "/metrics", on_request, server);
-    return STEM_OK;
-}
-
-void stem_metrics_close(stem_server *server)
-{
-    if (server->metrics_http) { /* closes the socket as well */
-        stem_descriptor_disown(server->metrics_fd);
-        evhttp_free(server->metrics_http);
-    }
-    server->metrics_http = NULL;
 }

@@ -107,6 +107,7 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
     stem_snapshots_expire(server->snapshots, stem_clock());
     stem_listeners_pause(server, false);
     close_overdue(server);
+    stem_metrics_expire(server);
 }
 
 /* ---- Reloading -------------------------------------------------------------------- */
@@ -242,8 +243,6 @@ static int open_all(stem_server *server)
     if (code == STEM_OK)
         code = stem_listeners_open(server);
     if (code == STEM_OK)
-        code = stem_metrics_listen(server);
-    if (code == STEM_OK)
         code = stem_workers_start(server);
     return code == STEM_OK ? stem_loop_start(server) : code;
 }
@@ -269,7 +268,6 @@ static void free_all(stem_server *server)
         event_free(server->tick);
     if (server->base)
         event_base_free(server->base);
-    free(server->metrics_address);
     free((char *)server->options.users);
     free((char *)server->scope.data);
     free(server);
@@ -313,7 +311,16 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
 
 const char *stem_net_server_address(const stem_server *server, size_t i)
 {
-    return i < server->n_listeners ? server->listeners[i].address : NULL;
+    return i < server->n_listeners && !server->listeners[i].is_for_metrics
+               ? server->listeners[i].address
+               : NULL;
+}
+
+const char *stem_net_server_metrics_address(const stem_server *server)
+{
+    const stem_listener *last = &server->listeners[server->n_listeners - 1];
+
+    return last->is_for_metrics ? last->address : NULL;
 }
 
 size_t stem_net_server_clients(const stem_server *server)

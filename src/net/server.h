@@ -20,6 +20,7 @@
 typedef struct stem_connection stem_connection;
 typedef struct stem_group stem_group;
 typedef struct stem_socket_place stem_socket_place;
+typedef struct stem_scrape stem_scrape;
 
 /* Something to be done in the loop, whoever asked for it. */
 typedef struct stem_post {
@@ -31,7 +32,7 @@ typedef struct stem_listener {
     char *address;            /* as stem_server_address gives it */
     stem_socket_place *place; /* of a Unix socket; NULL for TCP */
     int fd;
-    bool has_tls;
+    bool has_tls, is_for_metrics;
     struct event *ready;
     stem_server *server;
 } stem_listener;
@@ -75,7 +76,7 @@ struct stem_server {
 
     struct event_base *base;
     struct event *tick, *posted;
-    stem_listener *listeners;
+    stem_listener *listeners; /* one for metrics is the last */
     size_t n_listeners;
     bool is_paused, is_draining, is_read_only, has_waiting;
     uint64_t drain_until_ms;
@@ -86,9 +87,8 @@ struct stem_server {
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
     struct stem_sessions *sessions;
-    struct evhttp *metrics_http;
-    int metrics_fd;
-    char *metrics_address;
+    stem_scrape *scrapes; /* connections to the port for metrics, the oldest first */
+    size_t n_scrapes;
 
     stem_connection *connections; /* the one that was silent for longest first */
     stem_connection *ready;       /* may go on, without anything more having arrived */
@@ -131,8 +131,6 @@ int stem_listeners_open(stem_server *server);
 /* Stops listening; their addresses stay until they are freed. */
 void stem_listeners_close(stem_server *server);
 void stem_listeners_free(stem_server *server);
-/* A listening socket at "host:port", and the address it has got in `*address`, owned. */
-int stem_listen_tcp(const char *host_port, bool may_be_public, int *fd, char **address);
 /* Stops accepting, or goes on where nothing keeps it from that. */
 void stem_listeners_pause(stem_server *server, bool is_paused);
 
@@ -180,13 +178,21 @@ void stem_net_server_linger(stem_server *server);
 int stem_net_server_reload(stem_server *server);
 void stem_net_server_close(stem_server *server);
 const char *stem_net_server_address(const stem_server *server, size_t i);
+const char *stem_net_server_metrics_address(const stem_server *server);
 
 /* ---- metrics.c ---------------------------------------------------------------------- */
 
 /* What INFO says, to an administrator or to somebody who is confined. */
 void stem_metrics_info(const stem_server *server, bool is_admin, stem_buffer *out);
-/* Serves the same as Prometheus has it, over HTTP, where the options say so. */
-int stem_metrics_listen(stem_server *server);
+/* The same as Prometheus has it. */
+void stem_metrics_text(const stem_server *server, stem_buffer *out);
+
+/* ---- metrics_http.c ----------------------------------------------------------------- */
+
+/* Takes over an accepted socket, to be asked for the text. */
+void stem_metrics_accept(stem_server *server, int fd);
+/* Closes those that have taken too long; and all. */
+void stem_metrics_expire(stem_server *server);
 void stem_metrics_close(stem_server *server);
 
 #endif

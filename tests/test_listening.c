@@ -332,6 +332,30 @@ START_TEST(without_descriptors_a_port_waits_in_silence)
 }
 END_TEST
 
+START_TEST(a_server_that_finds_no_descriptors_says_so_alone)
+{
+    const char *said = path_in(temp_dir(), "said");
+    const char *listen[] = {"tcp://127.0.0.1:0", NULL};
+    stem_server *server;
+    struct rlimit limit;
+    int code = STEM_EIO;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    ck_assert_ptr_nonnull(freopen(said, "w", stderr));
+    for (int n = 0; code != STEM_OK; n++) {
+        ck_assert_int_lt(n, 64);
+        leave_descriptors(n);
+        code = stem_server_open(&server, db,
+                                STEM_SERVER_OPTIONS(.listen = listen, .insecure = true));
+        if (code != STEM_OK)
+            ck_assert_int_eq(code, STEM_EIO);
+    }
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_ok(stem_server_close(server));
+    assert_empty(said);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listening");
@@ -353,5 +377,6 @@ int main(void)
     tcase_add_test(metrics, metrics_are_served_and_nothing_else);
     tcase_add_test(metrics, who_asks_for_metrics_in_vain_takes_few_descriptors);
     tcase_add_loop_test(metrics, without_descriptors_a_port_waits_in_silence, 0, 2);
+    tcase_add_test(metrics, a_server_that_finds_no_descriptors_says_so_alone);
     return run_suite(suite);
 }

@@ -94,6 +94,22 @@ size_t stem_descriptors_accepted(void)
     return n_accepted;
 }
 
+bool stem_descriptors_are_left(void)
+{
+    enum { FEW = 8 };
+    int fds[FEW], n = 0;
+
+    pthread_mutex_lock(&list_lock);
+    while (n < FEW && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
+        n++;
+    const int cause = errno;
+    for (int i = 0; i < n; i++)
+        close(fds[i]);
+    pthread_mutex_unlock(&list_lock);
+    errno = cause;
+    return n == FEW;
+}
+
 bool stem_descriptor_has_own_user(int fd)
 {
     struct ucred peer;

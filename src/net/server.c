@@ -3,9 +3,11 @@
  */
 #include "server.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../engine/descriptor.h"
 #include "../error.h"
 #include "clock.h"
 #include "connection.h"
@@ -170,8 +172,11 @@ int stem_net_server_reload(stem_server *server)
 static int open_base(stem_server *server)
 {
     const struct timeval period = {.tv_usec = TICK_MS * 1000};
-    struct event_config *config = event_config_new();
 
+    /* Without those that it takes itself libevent complains on standard error and exits. */
+    if (!stem_descriptors_are_left())
+        return stem_fail(STEM_EIO, "no descriptors for a server: %s", strerror(errno));
+    struct event_config *config = event_config_new();
     /* One thread at a time has the base, and passes it on under a lock of the server's. */
     if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
         server->base = event_base_new_with_config(config);

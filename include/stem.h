@@ -880,7 +880,9 @@ STEM_API const char *stem_server_address(const stem_server *server, size_t i);
 STEM_API const char *stem_server_metrics_address(const stem_server *server);
 
 /* Reads the users file again, and closes the connections of users whose line is different or
- * gone. On failure everything stays as it was. */
+ * gone. After it has returned nothing is applied any more that they had asked for: it waits for
+ * what they had under way, a compaction included. On failure everything stays as it was. From
+ * any thread, as long as none closes the server. */
 STEM_API int stem_server_reload(stem_server *server);
 
 /* Takes no more work, finishes and answers what was accepted, for at most five seconds, and

@@ -275,6 +275,38 @@ START_TEST(a_reload_closes_those_whose_line_has_changed)
 }
 END_TEST
 
+START_TEST(nothing_of_theirs_is_applied_after_a_reload)
+{
+    enum { TIMES = 4, COMMANDS = 10000 };
+    static const char *const rights[] = {"all", "read,write"};
+    stem_db *place = stem_sub(db, "apps", "web");
+
+    assert_ok(stem_put(place, "n", 0));
+    for (int time = 0; time < TIMES; time++) {
+        redisContext *web = dial_as("web");
+        char line[256];
+        int64_t then, later;
+        int done = 0;
+
+        for (int i = 0; i < COMMANDS; i++)
+            redisAppendCommand(web, "INCR n");
+        while (!done)
+            redisBufferWrite(web, &done);
+        snprintf(line, sizeof line, "web " HASH_OF_SECRET " apps/web %s\n",
+                 rights[time % 2]);
+        write_users(line);
+        assert_ok(stem_server_reload(server));
+        assert_ok(stem_get_int(place, "n", &then));
+        while (strcmp(next_answer(web), "gone") != 0)
+            continue;
+        assert_ok(stem_get_int(place, "n", &later));
+        ck_assert_int_eq(later, then);
+        redisFree(web);
+    }
+    stem_close(place);
+}
+END_TEST
+
 START_TEST(a_damaged_file_changes_nothing)
 {
     redisContext *ada = dial_as("ada");
@@ -310,6 +342,7 @@ int main(void)
 
     tcase_add_checked_fixture(reload, open_served, close_served);
     tcase_add_test(reload, a_reload_closes_those_whose_line_has_changed);
+    tcase_add_test(reload, nothing_of_theirs_is_applied_after_a_reload);
     tcase_add_test(reload, a_damaged_file_changes_nothing);
     return run_suite(suite);
 }

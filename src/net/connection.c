@@ -105,6 +105,7 @@ static void free_if_unused(stem_connection *connection)
     leave_ready(connection);
     DL_DELETE(server->connections, connection);
     server->input_bytes -= connection->input_capacity;
+    server->n_revoked -= connection->is_revoked;
     stem_resp_parser_free(&connection->parser);
     free(connection->input);
     free(connection->output.bytes.data);

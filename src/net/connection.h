@@ -76,6 +76,7 @@ struct stem_connection {
     bool is_held;      /* the request that was read waits for the group */
     bool is_ending;    /* closed when everything is sent */
     bool is_dead;      /* closed; freed when nobody needs it any more */
+    bool is_revoked;   /* as its user is not who he was */
 };
 
 /* Takes over an accepted socket. */

@@ -219,6 +219,7 @@ static bool run_loop(stem_server *server)
     while (!is_finished(server)) {
         const bool is_awake = server->ready || stem_spin_again(&server->spin);
 
+        stem_server_finish_reload(server);
         event_base_loop(server->base, EVLOOP_ONCE | (is_awake ? EVLOOP_NONBLOCK : 0));
         finish_done(server);
         advance_ready(server);
@@ -331,6 +332,7 @@ int stem_loop_prepare(stem_server *server)
 void stem_loop_forget(stem_server *server)
 {
     run_posts(server);
+    stem_server_finish_reload(server);
     if (server->posted)
         event_free(server->posted);
     if (server->post_fd >= 0)

@@ -4,6 +4,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,28 +115,36 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
 
 /* ---- Reloading -------------------------------------------------------------------- */
 
-typedef struct reload {
+struct stem_reload {
     stem_post post;
     stem_server *server;
     stem_access *access; /* the new one */
-} reload;
+    sem_t is_over;
+};
 
-static void follow(stem_connection *connection)
+static bool is_unchanged(const stem_connection *connection)
 {
     const stem_user *before = connection->user;
-    stem_server *server = connection->server;
+    const stem_user *now =
+        before ? stem_access_find(connection->server->access,
+                                  (stem_slice){before->name, strlen(before->name)})
+               : NULL;
 
-    if (connection->is_dead || !before)
-        return;
-    const stem_user *now = stem_access_find(
-        server->access, (stem_slice){before->name, strlen(before->name)});
-    if (!now || !stem_user_equal(before, now))
-        stem_connection_close(connection);
+    return !before || (now && stem_user_equal(before, now));
+}
+
+/* One that is closed already may have something under way as well. */
+static void revoke(stem_connection *connection)
+{
+    if (!connection->is_revoked)
+        connection->server->n_revoked++;
+    connection->is_revoked = true;
+    stem_connection_close(connection);
 }
 
 static void run_reload(stem_post *post)
 {
-    reload *what = (reload *)post;
+    struct stem_reload *what = (struct stem_reload *)post;
     stem_server *server = what->server;
     stem_connection *each = server->connections;
 
@@ -144,26 +153,45 @@ static void run_reload(stem_post *post)
     while (each) {
         stem_connection *next = each->next;
 
-        follow(each);
+        if (!is_unchanged(each))
+            revoke(each);
         each = next;
     }
-    free(what);
+    server->reload = what;
+}
+
+void stem_server_finish_reload(stem_server *server)
+{
+    struct stem_reload *what = server->reload;
+
+    if (!what || server->n_revoked > 0)
+        return;
+    server->reload = NULL;
+    sem_post(&what->is_over);
+}
+
+static int reload(stem_server *server)
+{
+    struct stem_reload what = {.post = {.run = run_reload}, .server = server};
+
+    const int code = stem_access_load(server->options.users, &what.access);
+    if (code != STEM_OK)
+        return code;
+    sem_init(&what.is_over, 0, 0);
+    stem_server_post(server, &what.post);
+    while (sem_wait(&what.is_over) != 0) /* a signal came */
+        continue;
+    sem_destroy(&what.is_over);
+    return STEM_OK;
 }
 
 int stem_net_server_reload(stem_server *server)
 {
     if (!server->options.users)
         return STEM_OK;
-    reload *what = calloc(1, sizeof *what);
-    if (!what)
-        return stem_fail(STEM_ENOMEM, "no memory to read the users file");
-    what->server = server;
-    what->post.run = run_reload;
-    const int code = stem_access_load(server->options.users, &what->access);
-    if (code == STEM_OK)
-        stem_server_post(server, &what->post);
-    else
-        free(what);
+    pthread_mutex_lock(&server->reload_lock);
+    const int code = reload(server);
+    pthread_mutex_unlock(&server->reload_lock);
     return code;
 }
 
@@ -273,6 +301,7 @@ static void free_all(stem_server *server)
         event_free(server->tick);
     if (server->base)
         event_base_free(server->base);
+    pthread_mutex_destroy(&server->reload_lock);
     free((char *)server->options.users);
     free((char *)server->scope.data);
     free(server);
@@ -302,6 +331,7 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     server->options = *options;
     server->options.users = options->users ? strdup(options->users) : NULL;
     server->post_fd = -1;
+    pthread_mutex_init(&server->reload_lock, NULL);
     server->now_ms = server->started_ms = stem_clock() / STEM_MILLISECOND;
     int code = options->users && !server->options.users
                    ? stem_fail(STEM_ENOMEM, "no memory for a server")

@@ -80,9 +80,12 @@ struct stem_server {
     size_t n_listeners;
     bool is_paused, is_draining, is_read_only, has_waiting;
     uint64_t drain_until_ms;
-    void *tls;                /* an SSL_CTX */
-    stem_access *access;      /* NULL without users */
-    struct stem_login *login; /* NULL without users */
+    void *tls;           /* an SSL_CTX */
+    stem_access *access; /* NULL without users */
+    pthread_mutex_t reload_lock;
+    struct stem_reload *reload; /* to be over when nobody whom it has closed is left */
+    size_t n_revoked;           /* connections that are closed by one and not freed yet */
+    struct stem_login *login;   /* NULL without users */
     struct stem_workers *workers;
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
@@ -175,7 +178,10 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
 size_t stem_net_server_clients(const stem_server *server);
 /* Waits, for a while, as long as snapshots are in use. */
 void stem_net_server_linger(stem_server *server);
+/* From any thread but those of the server. */
 int stem_net_server_reload(stem_server *server);
+/* In the loop: tells who waits for a reload when it is over. */
+void stem_server_finish_reload(stem_server *server);
 void stem_net_server_close(stem_server *server);
 const char *stem_net_server_address(const stem_server *server, size_t i);
 const char *stem_net_server_metrics_address(const stem_server *server);

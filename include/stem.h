@@ -840,7 +840,8 @@ typedef struct stem_server_options {
      * port 0 is any free one. At least one. */
     const char *const *listen;
     const char *users; /* the users file; NULL: whoever connects may do everything */
-    const char *tls_certificate, *tls_key; /* files in PEM, both or none: TLS on TCP */
+    /* Files in PEM, both or none, the key without a passphrase: TLS on TCP. */
+    const char *tls_certificate, *tls_key;
     const char *metrics; /* "host:port": Prometheus' text there, over HTTP */
     /* Allows what is refused otherwise: TCP without users, and TCP without TLS beyond the
      * loopback interface. */

@@ -27,6 +27,9 @@ refused 'without TLS' --listen tcp://0.0.0.0:0 --users users
 refused 'certificate' --listen tcp://127.0.0.1:0 --users users --tls-cert cert.pem
 refused 'cert.pem' --listen tcp://127.0.0.1:0 --users users --tls-cert cert.pem \
     --tls-key cert.pem
+openssl rsa -in key.pem -aes128 -passout pass:secret -out locked.pem 2>/dev/null
+refused 'locked.pem: it has a passphrase' --listen tcp://127.0.0.1:0 --users users \
+    --tls-cert cert.pem --tls-key locked.pem </dev/null
 answers 2 "$stem" serve ./x
 
 "$stem" serve ./x --listen tcp://127.0.0.1:0 --users users --tls-cert cert.pem \

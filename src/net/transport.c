@@ -78,30 +78,46 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
 typedef struct tls_of_server {
     SSL_CTX *context;
     BIO_METHOD *method;
+    bool wants_passphrase; /* a file does */
 } tls_of_server;
 
-static int fail_tls(const char *what, const char *file)
+/* Nobody can be asked: OpenSSL's own would ask at the terminal, and wait. */
+static int refuse_passphrase(char *buffer, int size, int is_writing, void *tls)
 {
-    char text[256];
+    (void)buffer;
+    (void)size;
+    (void)is_writing;
+    ((tls_of_server *)tls)->wants_passphrase = true;
+    return -1;
+}
 
-    ERR_error_string_n(ERR_get_error(), text, sizeof text);
+static int fail_tls(const tls_of_server *tls, const char *what, const char *file)
+{
+    char text[256] = "it has a passphrase, for which nobody can be asked";
+
+    if (!tls->wants_passphrase)
+        ERR_error_string_n(ERR_get_error(), text, sizeof text);
     ERR_clear_error();
     return stem_fail(STEM_EINVAL, "cannot use the %s %s: %s", what, file, text);
 }
 
-static int load_files(SSL_CTX *context, const stem_server_options *options)
+static int load_files(tls_of_server *tls, const stem_server_options *options)
 {
+    SSL_CTX *context = tls->context;
+
+    SSL_CTX_set_default_passwd_cb(context, refuse_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(context, tls);
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                   SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     if (SSL_CTX_use_certificate_chain_file(context, options->tls_certificate) != 1)
-        return fail_tls("certificate", options->tls_certificate);
+        return fail_tls(tls, "certificate", options->tls_certificate);
     if (SSL_CTX_use_PrivateKey_file(context, options->tls_key, SSL_FILETYPE_PEM) != 1)
-        return fail_tls("key", options->tls_key);
+        return fail_tls(tls, "key", options->tls_key);
     if (SSL_CTX_check_private_key(context) != 1)
-        return fail_tls("key, which is not the certificate's,", options->tls_key);
+        return fail_tls(tls, "key, which is not the certificate's,", options->tls_key);
     return STEM_OK;
 }
 
@@ -130,7 +146,7 @@ int stem_transport_prepare(stem_server *server)
     tls->context = SSL_CTX_new(TLS_server_method());
     if (!tls->method || !tls->context)
         return stem_fail(STEM_ENOMEM, "no memory for TLS");
-    return load_files(tls->context, &server->options);
+    return load_files(tls, &server->options);
 }
 
 void stem_transport_forget(stem_server *server)

@@ -191,8 +191,10 @@ void stem_transport_close(stem_connection *connection)
 
 static ssize_t answer_of_tls(stem_connection *connection, int n)
 {
-    if (n > 0)
+    if (n > 0) {
+        connection->tls_wants_write = false;
         return n;
+    }
     const int cause = SSL_get_error(connection->tls, n);
     ERR_clear_error();
     connection->tls_wants_write = cause == SSL_ERROR_WANT_WRITE;

@@ -93,7 +93,7 @@ struct stem_server {
     stem_scrape *scrapes; /* connections to the port for metrics, the oldest first */
     size_t n_scrapes;
 
-    stem_connection *connections; /* the one that was silent for longest first */
+    stem_connection *connections; /* in the order in which they came */
     stem_connection *ready;       /* may go on, without anything more having arrived */
     atomic_size_t n_connections;  /* those that are open */
     size_t most_connections, most_descriptors; /* the second of all servers together */

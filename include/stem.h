@@ -744,11 +744,12 @@ STEM_API int stem_sync(stem_db *db);
 
 /* ---- Sharing ---------------------------------------------------------------------- */
 
-/* With stem_options.shared any number of processes of one user have the same directory open,
- * without a server to be started: one of them has the files, and the others go by way of it,
- * over a socket in the directory. When it closes the database or dies another takes its place
- * within a moment, and the calls of all go on; a commit is applied once, whatever happened.
- * Every commit that is answered survives the death of every process.
+/* With stem_options.shared many processes of one user (as many as the limit on descriptors lets
+ * in) have the same directory open, without a server to be started: one of them has the files,
+ * and the others go by way of it, over a socket in the directory. When it closes the database
+ * or dies another takes its place within a moment, and the calls of all go on; a commit is
+ * applied once, whatever happened. Every commit that is answered survives the death of every
+ * process.
  *
  * An open snapshot, and an iterator past what it has fetched, answer STEM_EGONE when that
  * happens; a range with `resume` goes on instead, and so do count, clear, copy, move, pop and

@@ -172,6 +172,20 @@ START_TEST(a_server_that_is_busy_is_asked_again_for_a_while)
 }
 END_TEST
 
+START_TEST(a_server_that_turns_connections_away_is_asked_again)
+{
+    static const script_step full = {NULL, "-ERR max number of clients reached\r\n",
+                                     HANG_UP, 0};
+    stem_engine *engine =
+        open_at(START_SCRIPT(ATTACHES, {"STEM.READ 0 a", NULL, HANG_UP, 0}, full, full,
+                             ATTACHES_AGAIN, {"STEM.READ 0 a", "*1\r\n$-1\r\n", KEEP, 0}),
+                0);
+
+    assert_ok(read_a(engine));
+    close_all(engine);
+}
+END_TEST
+
 START_TEST(a_reply_cut_short_is_asked_for_again_over_a_new_connection)
 {
     static const char *const cut[] = {NULL,
@@ -709,6 +723,7 @@ int main(void)
     add_table_test(reading, an_error_of_the_servers_has_its_code_for_reads_and_commits,
                    refusals);
     tcase_add_test(reading, a_server_that_is_busy_is_asked_again_for_a_while);
+    tcase_add_test(reading, a_server_that_turns_connections_away_is_asked_again);
     tcase_add_loop_test(reading,
                         a_reply_cut_short_is_asked_for_again_over_a_new_connection, 0, 6);
     tcase_add_loop_test(

@@ -3,9 +3,12 @@
  * sees of the others.
  */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -349,7 +352,7 @@ static void fill_descriptors(step *given)
     must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-static void free_descriptors(step *given)
+static void set_descriptors(step *given)
 {
     struct rlimit limit;
 
@@ -365,7 +368,7 @@ START_TEST(a_process_without_descriptors_is_told_so_and_comes_in_later)
     expect(STEM_EIO, A, open_shared, 0);
     expect(STEM_OK, B, open_shared, 0);
     expect(STEM_EIO, A, open_shared, 0);
-    expect(STEM_OK, A, free_descriptors, .value = before);
+    expect(STEM_OK, A, set_descriptors, .value = before);
     expect(STEM_OK, A, open_shared, 0);
     expect(STEM_OK, A, put_value, .key = "a", .value = 1);
     expect_value(B, "a", 1);
@@ -380,10 +383,53 @@ START_TEST(who_cannot_take_over_without_descriptors_does_so_later)
     const int64_t before = expect(STEM_OK, B, fill_descriptors, 0).value;
     kill_sharer(A);
     expect(STEM_EIO, B, get_value, .key = "a");
-    expect(STEM_OK, B, free_descriptors, .value = before);
+    expect(STEM_OK, B, set_descriptors, .value = before);
     while (do_in(B, get_value, (step){.key = "a"}).code == STEM_EIO)
         pause_ms(10); /* a failure is the answer for a moment */
     expect_value(B, "a", 1);
+}
+END_TEST
+
+enum { DESCRIPTORS = 300, OCCUPIED = DESCRIPTORS / 2 + 10 };
+static int occupied[OCCUPIED];
+
+/* Connects so often that the owner's limit is reached, and keeps the connections. */
+static void occupy(step *given)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    (void)given;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/stem.sock", shared_place);
+    for (int i = 0; i < OCCUPIED; i++) {
+        occupied[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+        must(connect(occupied[i], (struct sockaddr *)&address, sizeof address) == 0);
+    }
+}
+
+static void leave(step *given)
+{
+    (void)given;
+    for (int i = 0; i < OCCUPIED; i++)
+        close(occupied[i]);
+}
+
+START_TEST(who_is_one_too_many_for_the_owner_waits_and_is_told_why)
+{
+    step refused;
+    int tries = 0;
+
+    expect(STEM_OK, A, set_descriptors, .value = DESCRIPTORS);
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, B, occupy, 0);
+    do /* the last attempt may be cut short, and then says that */
+        refused = expect(STEM_EIO, C, open_shared, .options.timeout_ms = 200);
+    while (!strstr(refused.why, "max number of clients") && ++tries < 10);
+    expect_why(&refused, "max number of clients");
+    begin_in(C, open_shared, (step){0});
+    expect(STEM_OK, B, leave, 0);
+    expect_end(STEM_OK, C);
+    expect(STEM_OK, C, put_value, .key = "a", .value = 1);
+    expect_value(A, "a", 1);
 }
 END_TEST
 
@@ -412,6 +458,7 @@ int main(void)
     tcase_add_test(opening, what_was_answered_with_write_back_survives_the_owner);
     tcase_add_test(opening, a_process_without_descriptors_is_told_so_and_comes_in_later);
     tcase_add_test(opening, who_cannot_take_over_without_descriptors_does_so_later);
+    tcase_add_test(opening, who_is_one_too_many_for_the_owner_waits_and_is_told_why);
 
     return run_suite(suite);
 }

@@ -77,6 +77,14 @@ static int receive_reply(stem_remote_connection *connection, stem_remote_clock *
     return code;
 }
 
+/* Whether a server that has hung up on what was to be sent has said why. */
+static bool hears_why(stem_remote_connection *connection, stem_remote_clock *clock,
+                      stem_remote_reply *reply)
+{
+    return receive_reply(connection, clock, reply) == STEM_OK &&
+           stem_remote_reply_is(reply, STEM_REPLY_ERROR);
+}
+
 int stem_remote_exchange(stem_remote_connection *connection,
                          const stem_remote_request *request, stem_remote_clock *clock,
                          stem_remote_reply *reply, bool *was_sent)
@@ -86,6 +94,9 @@ int stem_remote_exchange(stem_remote_connection *connection,
     int code = send_request(connection, request, clock, was_sent);
     if (code == STEM_OK)
         code = receive_reply(connection, clock, reply);
+    else if (code == STEM_REMOTE_BROKEN && !*was_sent &&
+             hears_why(connection, clock, reply))
+        code = STEM_OK;
     connection->used_ns = clock->started_ns;
     return code;
 }
@@ -141,6 +152,18 @@ int stem_remote_refusal(const stem_remote_peer *peer, const stem_remote_reply *r
     return stem_fail(code, "%s answered: %s", peer->location.text, text);
 }
 
+bool stem_remote_is_busy(const stem_remote_reply *reply)
+{
+    static const char full[] = "ERR max number of clients reached"; /* Redis's words */
+
+    if (stem_remote_reply_is_error(reply, "BUSY"))
+        return true;
+    if (!stem_remote_reply_is_error(reply, "ERR"))
+        return false;
+    const stem_slice text = stem_remote_reply_text(reply, 0);
+    return text.len == sizeof full - 1 && memcmp(text.data, full, text.len) == 0;
+}
+
 /* ---- Connecting and logging in ---------------------------------------------------- */
 
 static void write_login(const stem_remote_peer *peer, stem_remote_request *request)
@@ -181,7 +204,7 @@ static int log_in(const stem_remote_peer *peer, stem_remote_connection *connecti
         explicit_bzero(request.bytes.data, request.bytes.capacity);
     if (code == STEM_OK && !reply.is_array) {
         code = stem_remote_refusal(peer, &reply);
-        if (stem_remote_reply_is_error(&reply, "BUSY"))
+        if (stem_remote_is_busy(&reply))
             code = STEM_REMOTE_BROKEN;
     }
     stem_remote_request_free(&request);

@@ -51,9 +51,9 @@ int stem_remote_connection_open(const stem_remote_peer *peer, stem_remote_clock 
                                 stem_remote_connection **opened);
 void stem_remote_connection_close(stem_remote_connection *connection); /* NULL: nothing */
 
-/* Sends the request and receives the reply, which may be an error of the server's. After any
- * failure the connection is of no more use; `*was_sent` tells whether anything of the request
- * may have gone out. */
+/* Sends the request and receives the reply, which may be an error of the server's; one that it
+ * has said before it hung up, too, when nothing could be sent. After any failure the connection
+ * is of no more use; `*was_sent` tells whether anything of the request may have gone out. */
 int stem_remote_exchange(stem_remote_connection *connection,
                          const stem_remote_request *request, stem_remote_clock *clock,
                          stem_remote_reply *reply, bool *was_sent);
@@ -65,5 +65,7 @@ bool stem_remote_connection_is_fresh(stem_remote_connection *connection, uint64_
 
 /* The code and text of a reply that is an error, or not one that was to be expected. */
 int stem_remote_refusal(const stem_remote_peer *peer, const stem_remote_reply *reply);
+/* Whether it is an error that says that the server is at a limit: it may do later. */
+bool stem_remote_is_busy(const stem_remote_reply *reply);
 
 #endif

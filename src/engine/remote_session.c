@@ -92,7 +92,7 @@ static int send_attach(remote_engine *engine, remote_slot *slot, const char *id,
     if (stem_remote_reply_is_error(reply, "NOSESSION"))
         return STEM_REMOTE_NO_SESSION;
     code = stem_remote_refusal(&engine->peer, reply);
-    return stem_remote_reply_is_error(reply, "BUSY") ? STEM_REMOTE_BROKEN : code;
+    return stem_remote_is_busy(reply) ? STEM_REMOTE_BROKEN : code;
 }
 
 static int make_slots(remote_engine *engine, size_t n)

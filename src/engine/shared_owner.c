@@ -240,7 +240,7 @@ int stem_shared_enter(shared_engine *engine, const stem_options *conditions, boo
     *is_new = what.is_new;
     if (code == NOBODY)
         code = stem_fail(STEM_EIO,
-                         "who shares the database has not answered within %zu ms: %s",
+                         "who shares the database could not be joined within %zu ms: %s",
                          engine->timeout_ms, stem_errmsg());
     else if (code >= 0)
         stem_failure_restore(&before);

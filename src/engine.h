@@ -89,6 +89,12 @@ typedef struct stem_engine_ops {
      * Absent keys are no failure. On failure `reads` holds nothing to free. */
     int (*read)(stem_engine *engine, const stem_engine_snapshot *snapshot,
                 const stem_slice *keys, size_t n, stem_read *reads);
+    /* The same for the first of them, of which there is one at least: as many as hold about
+     * `most` bytes together, or no more than a few where that is not known before. How many
+     * were read is in `*n_read`. */
+    int (*read_some)(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                     const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                     size_t *n_read);
 
     /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
      * survives the process's death; of an engine that has `flush`, after that, unless it is

@@ -80,6 +80,18 @@ static int failing_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     return code == STEM_OK ? inner->ops->read(inner, snapshot, keys, n, reads) : code;
 }
 
+static int failing_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                             const stem_slice *keys, size_t n, size_t most,
+                             stem_read *reads, size_t *n_read)
+{
+    stem_engine *inner = failing_of(base)->inner;
+    int code = enter("read_some");
+
+    return code == STEM_OK
+               ? inner->ops->read_some(inner, snapshot, keys, n, most, reads, n_read)
+               : code;
+}
+
 static int failing_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
 {
     stem_engine *inner = failing_of(base)->inner;
@@ -219,6 +231,7 @@ static int failing_stats(stem_engine *base, stem_statistics *stats)
 static const stem_engine_ops failing_ops = {
     .name = "failing",
     .read = failing_read,
+    .read_some = failing_read_some,
     .commit = failing_commit,
     .iter_open = failing_iter_open,
     .iter_next = failing_iter_next,

@@ -72,6 +72,47 @@ START_TEST(many_keys_are_read_in_the_order_asked_for_each_to_be_freed)
 }
 END_TEST
 
+/* Half of them were written lately, and every third is not there. */
+START_TEST(of_many_keys_those_that_hold_so_much_are_read_first)
+{
+    enum { MANY = 200, LEN = 1000, MOST = 10 * LEN };
+    static char names[MANY][8], value[LEN];
+    stem_engine *engine = open_engine(_i);
+    stem_engine_snapshot *snapshot;
+    stem_slice keys[MANY];
+    stem_read reads[MANY];
+
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        keys[i] = slice(names[i]);
+        if (i % 3 > 0 && i % 2 > 0)
+            put(engine, keys[i], (stem_slice){value, LEN});
+    }
+    if (engine->ops->flush)
+        assert_ok(engine->ops->flush(engine));
+    for (int i = 0; i < MANY; i += 2)
+        if (i % 3 > 0)
+            put(engine, keys[i], (stem_slice){value, LEN});
+    assert_ok(engine->ops->snapshot_open(engine, &snapshot));
+    for (int frozen = 0; frozen < 2; frozen++)
+        for (size_t done = 0, n_read = 0; done < MANY; done += n_read) {
+            assert_ok(engine->ops->read_some(engine, frozen ? snapshot : NULL,
+                                             keys + done, MANY - done, MOST, reads,
+                                             &n_read));
+            ck_assert_uint_ge(n_read, 1);
+            ck_assert_uint_le(n_read, MANY / 2);
+            for (size_t i = 0; i < n_read; i++) {
+                ck_assert_int_eq((done + i) % 3 > 0, !!reads[i].data);
+                if (reads[i].data)
+                    assert_bytes(&reads[i], (stem_slice){value, LEN});
+                free(reads[i].data);
+            }
+        }
+    engine->ops->snapshot_close(engine, snapshot);
+    close_engine(engine);
+}
+END_TEST
+
 /* So many that a read of them takes longer than a commit. */
 enum { N_ALIKE = 64, N_COMMITS = 2000 };
 
@@ -596,6 +637,7 @@ int main(void)
     add_engine_test(reading,
                     an_absent_key_is_no_failure_and_an_empty_value_is_not_absent);
     add_engine_test(reading, many_keys_are_read_in_the_order_asked_for_each_to_be_freed);
+    add_engine_test(reading, of_many_keys_those_that_hold_so_much_are_read_first);
     add_engine_test(reading, many_keys_are_read_from_one_state);
     add_engine_test(commits, the_later_of_two_writes_of_one_key_wins);
     add_engine_test(commits, a_commit_of_nothing_and_a_delete_of_nothing_are_fine);

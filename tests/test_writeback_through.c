@@ -78,6 +78,16 @@ static int counted_read(stem_engine *engine, const stem_engine_snapshot *snapsho
                             reads);
 }
 
+static int counted_read_some(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                             const stem_slice *keys, size_t n, size_t most,
+                             stem_read *reads, size_t *n_read)
+{
+    atomic_fetch_add(&below.reads, 1);
+    pass(BEFORE_A_READ);
+    return below.real->read_some(engine, below.instead ? below.instead : snapshot, keys,
+                                 n, most, reads, n_read);
+}
+
 /* The code that a commit is to answer with. */
 static int chosen_code(void)
 {
@@ -118,6 +128,7 @@ static stem_engine *open_over(stem_engine **lower, size_t bytes, size_t ms)
     below.real = (*lower)->ops;
     below.ops = *below.real;
     below.ops.read = counted_read;
+    below.ops.read_some = counted_read_some;
     below.ops.commit = controlled_commit;
     below.ops.close = release_below;
     (*lower)->ops = &below.ops;

@@ -155,18 +155,9 @@ static encoded encode_range(const stem_engine_range *range)
 
 /* ---- Reading and committing ------------------------------------------------------- */
 
-static int translating_read(stem_engine *base, const stem_engine_snapshot *snapshot,
-                            const stem_slice *keys, size_t n, stem_read *reads)
+static void decode_reads(stem_read *reads, size_t n)
 {
-    stem_engine *inner = inner_of(base);
-    encoded all = encoded_for(n);
-
-    for (size_t i = 0; i < n; i++)
-        add(&all, keys[i], encode_key);
-    complete(&all);
-    const int code = inner->ops->read(inner, snapshot, all.slices, n, reads);
-    free_encoded(&all);
-    for (size_t i = 0; i < n && code == STEM_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (!reads[i].data)
             continue;
         const stem_slice value = decode_value((stem_slice){reads[i].data, reads[i].len});
@@ -174,6 +165,43 @@ static int translating_read(stem_engine *base, const stem_engine_snapshot *snaps
         memmove(reads[i].data, value.data, value.len);
         reads[i].len = value.len;
     }
+}
+
+static encoded encoded_keys(const stem_slice *keys, size_t n)
+{
+    encoded all = encoded_for(n);
+
+    for (size_t i = 0; i < n; i++)
+        add(&all, keys[i], encode_key);
+    complete(&all);
+    return all;
+}
+
+static int translating_read(stem_engine *base, const stem_engine_snapshot *snapshot,
+                            const stem_slice *keys, size_t n, stem_read *reads)
+{
+    stem_engine *inner = inner_of(base);
+    encoded all = encoded_keys(keys, n);
+
+    const int code = inner->ops->read(inner, snapshot, all.slices, n, reads);
+    free_encoded(&all);
+    if (code == STEM_OK)
+        decode_reads(reads, n);
+    return code;
+}
+
+static int translating_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                                 const stem_slice *keys, size_t n, size_t most,
+                                 stem_read *reads, size_t *n_read)
+{
+    stem_engine *inner = inner_of(base);
+    encoded all = encoded_keys(keys, n);
+
+    const int code =
+        inner->ops->read_some(inner, snapshot, all.slices, n, most, reads, n_read);
+    free_encoded(&all);
+    if (code == STEM_OK)
+        decode_reads(reads, *n_read);
     return code;
 }
 
@@ -364,6 +392,7 @@ static int translating_close(stem_engine *base)
 static const stem_engine_ops translating_ops = {
     .name = "translating",
     .read = translating_read,
+    .read_some = translating_read_some,
     .commit = translating_commit,
     .iter_open = translating_iter_open,
     .iter_next = translating_iter_next,

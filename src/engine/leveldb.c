@@ -30,17 +30,20 @@ static inline int read_one(leveldb_engine *engine, const leveldb_readoptions_t *
     return message ? stem_leveldb_fail_near(engine, message, key) : STEM_OK;
 }
 
+/* Reads keys until they hold `most` bytes. */
 static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *options,
-                     const stem_slice *keys, size_t n, stem_read *reads)
+                     const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                     size_t *n_read)
 {
     int code = STEM_OK;
-    size_t done = 0;
+    size_t done = 0, bytes = 0;
 
-    while (done < n && code == STEM_OK) {
+    while (done < n && (done == 0 || bytes < most) && code == STEM_OK) {
         code = read_one(engine, options, keys[done], &reads[done]);
         if (code == STEM_OK)
-            done++;
+            bytes += reads[done++].len;
     }
+    *n_read = done;
     if (code != STEM_OK)
         while (done-- > 0)
             leveldb_free(reads[done].data);
@@ -49,21 +52,22 @@ static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *option
 
 /* Several keys from the newest state are read through a snapshot of LevelDB's. */
 static int read_together(leveldb_engine *engine, const stem_slice *keys, size_t n,
-                         stem_read *reads)
+                         size_t most, stem_read *reads, size_t *n_read)
 {
     const leveldb_snapshot_t *frozen = leveldb_create_snapshot(engine->db);
     leveldb_readoptions_t *options = leveldb_readoptions_create();
 
     leveldb_readoptions_set_verify_checksums(options, engine->verify);
     leveldb_readoptions_set_snapshot(options, frozen);
-    int code = read_each(engine, options, keys, n, reads);
+    int code = read_each(engine, options, keys, n, most, reads, n_read);
     leveldb_readoptions_destroy(options);
     leveldb_release_snapshot(engine->db, frozen);
     return code;
 }
 
-int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
-                      const stem_slice *keys, size_t n, stem_read *reads)
+static int leveldb_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                             const stem_slice *keys, size_t n, size_t most,
+                             stem_read *reads, size_t *n_read)
 {
     stem_gate_slot *slot;
     leveldb_engine *engine = leveldb_of(base);
@@ -75,16 +79,25 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     int code = stem_leveldb_enter(engine, &slot);
     if (code != STEM_OK)
         return code;
+    *n_read = n;
     if (n == 1)
         code = read_one(engine, options, *keys, reads);
     else if (snapshot)
-        code = read_each(engine, options, keys, n, reads);
+        code = read_each(engine, options, keys, n, most, reads, n_read);
     else
-        code = read_together(engine, keys, n, reads);
+        code = read_together(engine, keys, n, most, reads, n_read);
     stem_gate_leave(slot);
-    for (size_t i = 0; i < n && code == STEM_OK; i++)
+    for (size_t i = 0; code == STEM_OK && i < *n_read; i++)
         reads[i].stamp = stamp;
     return code;
+}
+
+int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
+                      const stem_slice *keys, size_t n, stem_read *reads)
+{
+    size_t n_read;
+
+    return leveldb_read_some(base, snapshot, keys, n, SIZE_MAX, reads, &n_read);
 }
 
 /* ---- Looking after ---------------------------------------------------------------- */
@@ -331,6 +344,7 @@ static int leveldb_engine_close(stem_engine *base)
 static const stem_engine_ops leveldb_ops = {
     .name = "leveldb",
     .read = stem_leveldb_read,
+    .read_some = leveldb_read_some,
     .commit = stem_leveldb_commit,
     .iter_open = stem_leveldb_iter_open,
     .iter_next = stem_leveldb_iter_next,

@@ -83,6 +83,21 @@ static int shared_read(stem_engine *base, const stem_engine_snapshot *snapshot,
     return code;
 }
 
+static int shared_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                            const stem_slice *keys, size_t n, size_t most,
+                            stem_read *reads, size_t *n_read)
+{
+    shared_backend *backend;
+
+    int code = take_for(base, snapshot, &backend);
+    if (code != STEM_OK)
+        return code;
+    code = backend->engine->ops->read_some(backend->engine, inner_of(snapshot), keys, n,
+                                           most, reads, n_read);
+    stem_shared_give(backend);
+    return code;
+}
+
 /* What is answered to one process is seen by the others, and so never lost with this one. */
 static int shared_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
 {
@@ -232,6 +247,7 @@ static int shared_stats(stem_engine *base, stem_statistics *stats)
 const stem_engine_ops stem_shared_ops = {
     .name = "shared",
     .read = shared_read,
+    .read_some = shared_read_some,
     .commit = shared_commit,
     .iter_open = shared_iter_open,
     .iter_next = shared_iter_next,

@@ -134,6 +134,9 @@ void stem_wb_unlock(writeback_engine *engine, uint64_t mask);
 /* Reads keys, for the contract and for judging expectations. */
 int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
                  const stem_slice *keys, size_t n, stem_read *reads);
+int stem_wb_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                      const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                      size_t *n_read);
 /* Gives a reader its own copy of a value. */
 int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len);
 

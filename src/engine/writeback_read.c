@@ -3,7 +3,8 @@
  *
  * Several keys are read from one state: at one moment where all are in memory. Otherwise those
  * that are not are read below, and that was the state then, if nobody has written any of the keys
- * meanwhile; if somebody has, a moment is pinned.
+ * meanwhile; if somebody has, a moment is pinned. Where they hold too much, the first of them
+ * alone are read: whatever cuts them short, those behind are given back.
  */
 #include <stdlib.h>
 
@@ -98,6 +99,13 @@ typedef struct sought {
     bool is_missing;
 } sought;
 
+/* Keys that are read together, until they hold `most` bytes: `n` is how many are. */
+typedef struct several {
+    const stem_slice *keys;
+    size_t n, most;
+    stem_read *reads;
+} several;
+
 static void free_reads(stem_read *reads, size_t n)
 {
     while (n-- > 0)
@@ -115,22 +123,23 @@ static void prefetch_all(const writeback_engine *engine, const sought *all, size
 }
 
 /* Reads what is in memory at one moment, and how many keys are not. */
-static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, size_t n,
-                              sought *all, stem_read *reads, size_t *n_missing)
+static int read_all_in_memory(writeback_engine *engine, several *of, sought *all,
+                              size_t *n_missing)
 {
     uint64_t mask = 0;
-    size_t done = 0;
+    size_t done = 0, bytes = 0;
     int code = STEM_OK;
 
     *n_missing = 0;
-    for (size_t i = 0; i < n; i++) {
-        all[i].hash = stem_wb_hash(engine, keys[i]);
+    for (size_t i = 0; i < of->n; i++) {
+        all[i].hash = stem_wb_hash(engine, of->keys[i]);
         mask |= UINT64_C(1) << wb_shard_of(all[i].hash);
     }
     stem_wb_lock(engine, mask);
-    prefetch_all(engine, all, n);
-    for (; done < n && code == STEM_OK; done++) {
-        code = read_memory(engine, keys[done], all[done].hash, &reads[done]);
+    prefetch_all(engine, all, of->n);
+    for (; done < of->n && (done == 0 || bytes < of->most) && code == STEM_OK; done++) {
+        code = read_memory(engine, of->keys[done], all[done].hash, &of->reads[done]);
+        bytes += of->reads[done].len;
         all[done].stamp = stem_wb_stamp(engine, all[done].hash);
         all[done].is_missing = code == STEM_NOTFOUND;
         if (all[done].is_missing) {
@@ -139,8 +148,9 @@ static int read_all_in_memory(writeback_engine *engine, const stem_slice *keys, 
         }
     }
     stem_wb_unlock(engine, mask);
+    of->n = done;
     if (code != STEM_OK)
-        free_reads(reads, done);
+        free_reads(of->reads, done);
     return code;
 }
 
@@ -159,104 +169,130 @@ static bool is_unchanged(writeback_engine *engine, const sought *all, size_t n)
     return is_same;
 }
 
+/* Leaves those alone that come before the first of which nothing was read below. */
+static void cut_short(several *of, const sought *all, size_t n_read)
+{
+    size_t n = 0, found = 0;
+
+    while (n < of->n && (!all[n].is_missing || found++ < n_read))
+        n++;
+    free_reads(of->reads + n, of->n - n);
+    of->n = n;
+}
+
 /* Reads below what is not in memory, all from one state. */
-static int read_missing(writeback_engine *engine, const stem_slice *keys, size_t n,
-                        const sought *all, stem_read *reads, size_t n_missing)
+static int read_missing(writeback_engine *engine, several *of, const sought *all,
+                        size_t n_missing)
 {
     stem_engine *below = engine->below;
     stem_slice *missing = malloc(n_missing * (sizeof *missing + sizeof(stem_read)));
-    size_t found = 0;
+    size_t found = 0, n_read;
 
     if (!missing)
         return stem_fail(STEM_ENOMEM, "no memory to read %zu keys", n_missing);
     stem_read *read = (stem_read *)(missing + n_missing);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < of->n; i++)
         if (all[i].is_missing)
-            missing[found++] = keys[i];
-    int code = below->ops->read(below, NULL, missing, n_missing, read);
-    for (size_t i = n; i-- > 0 && code == STEM_OK;)
-        if (all[i].is_missing)
-            reads[i] = read[--found];
+            missing[found++] = of->keys[i];
+    int code =
+        below->ops->read_some(below, NULL, missing, n_missing, of->most, read, &n_read);
+    if (code == STEM_OK) {
+        cut_short(of, all, n_read);
+        for (size_t i = of->n; i-- > 0;)
+            if (all[i].is_missing)
+                of->reads[i] = read[--n_read];
+    }
     free(missing);
     return code;
 }
 
 /* Reads from memory and below; STEM_EGONE when somebody has written meanwhile. */
-static int read_mixed(writeback_engine *engine, const stem_slice *keys, size_t n,
-                      sought *all, stem_read *reads)
+static int read_mixed(writeback_engine *engine, several *of, sought *all)
 {
     size_t n_missing;
 
-    int code = read_all_in_memory(engine, keys, n, all, reads, &n_missing);
+    int code = read_all_in_memory(engine, of, all, &n_missing);
     if (code != STEM_OK || n_missing == 0)
         return code;
-    code = read_missing(engine, keys, n, all, reads, n_missing);
-    if (code == STEM_OK && !is_unchanged(engine, all, n))
+    code = read_missing(engine, of, all, n_missing);
+    if (code == STEM_OK && !is_unchanged(engine, all, of->n))
         code = STEM_EGONE;
     if (code != STEM_OK)
-        free_reads(reads, n);
-    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        free_reads(of->reads, of->n);
+    for (size_t i = 0; i < of->n && code == STEM_OK; i++)
         if (all[i].is_missing)
-            offer(engine, keys[i], all[i].hash, &reads[i], all[i].stamp);
+            offer(engine, of->keys[i], all[i].hash, &of->reads[i], all[i].stamp);
     return code;
 }
 
-static int read_each_pinned(writeback_engine *engine, const wb_pin *pin,
-                            const stem_slice *keys, size_t n, stem_read *reads)
+static int read_each_pinned(writeback_engine *engine, const wb_pin *pin, several *of)
 {
-    size_t done = 0;
+    size_t done = 0, bytes = 0;
     int code = STEM_OK;
 
-    while (done < n && code == STEM_OK) {
-        code = stem_wb_read_pinned(engine, pin, keys[done], &reads[done]);
+    while (done < of->n && (done == 0 || bytes < of->most) && code == STEM_OK) {
+        code = stem_wb_read_pinned(engine, pin, of->keys[done], &of->reads[done]);
         if (code == STEM_OK)
-            done++;
+            bytes += of->reads[done++].len;
     }
+    of->n = done;
     if (code != STEM_OK)
-        free_reads(reads, done);
+        free_reads(of->reads, done);
     return code;
 }
 
-static int read_several(writeback_engine *engine, const stem_slice *keys, size_t n,
-                        stem_read *reads)
+static int read_several(writeback_engine *engine, several *of)
 {
     enum { FEW = 128 };
+    const several asked = *of;
     sought few[FEW], *all = few;
     wb_pin *pin;
 
-    if (n > FEW)
-        all = malloc(n * sizeof *all);
+    if (of->n > FEW)
+        all = malloc(of->n * sizeof *all);
     if (!all)
-        return stem_fail(STEM_ENOMEM, "no memory to read %zu keys", n);
-    int code = read_mixed(engine, keys, n, all, reads);
+        return stem_fail(STEM_ENOMEM, "no memory to read %zu keys", of->n);
+    int code = read_mixed(engine, of, all);
     if (all != few)
         free(all);
     if (code != STEM_EGONE)
         return code;
+    *of = asked;
     code = stem_wb_pin(engine, false, &pin);
     if (code != STEM_OK)
         return code;
-    code = read_each_pinned(engine, pin, keys, n, reads);
+    code = read_each_pinned(engine, pin, of);
     stem_wb_unpin(engine, pin);
+    return code;
+}
+
+int stem_wb_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
+                      const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                      size_t *n_read)
+{
+    writeback_engine *engine = writeback_of(base);
+    /* Before the read, which then sees that commit, and perhaps more. */
+    const uint64_t stamp =
+        snapshot ? 0 : atomic_load_explicit(&engine->committed, memory_order_acquire);
+    several of = {.keys = keys, .n = n, .most = most, .reads = reads};
+    int code;
+
+    if (snapshot)
+        code = read_each_pinned(engine, snapshot, &of);
+    else if (n == 1)
+        code = read_newest(engine, *keys, reads);
+    else
+        code = read_several(engine, &of);
+    for (size_t i = 0; i < of.n && code == STEM_OK; i++)
+        reads[i].stamp = stamp;
+    *n_read = of.n;
     return code;
 }
 
 int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
                  const stem_slice *keys, size_t n, stem_read *reads)
 {
-    writeback_engine *engine = writeback_of(base);
-    /* Before the read, which then sees that commit, and perhaps more. */
-    const uint64_t stamp =
-        snapshot ? 0 : atomic_load_explicit(&engine->committed, memory_order_acquire);
-    int code;
+    size_t n_read;
 
-    if (snapshot)
-        code = read_each_pinned(engine, snapshot, keys, n, reads);
-    else if (n == 1)
-        code = read_newest(engine, *keys, reads);
-    else
-        code = read_several(engine, keys, n, reads);
-    for (size_t i = 0; i < n && code == STEM_OK; i++)
-        reads[i].stamp = stamp;
-    return code;
+    return stem_wb_read_some(base, snapshot, keys, n, SIZE_MAX, reads, &n_read);
 }

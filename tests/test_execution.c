@@ -265,6 +265,262 @@ START_TEST(the_versions_of_one_value_cannot_take_all_memory)
 }
 END_TEST
 
+START_TEST(what_was_read_counts_as_memory_and_cannot_take_all_of_it)
+{
+    enum { LIMIT = 1 << 20, SIZE = 1 << 18, N = 16 };
+    static char value[SIZE];
+    char names[N][8];
+    stem_slice keys[N], values[N];
+
+    begin(_i);
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        keys[i] = slice(names[i]);
+        put(engine, keys[i], (stem_slice){value, SIZE});
+    }
+    const size_t most = engine->max_commit_bytes;
+    engine->max_commit_bytes = LIMIT;
+    stem_execution_reset(execution);
+    assert_ok(stem_execution_read(execution, keys, 2, values));
+    ck_assert_uint_ge(stem_execution_memory(execution), 2 * SIZE);
+    int code = STEM_OK;
+    for (int i = 2; i < N && code == STEM_OK; i++)
+        code = stem_execution_read(execution, &keys[i], 1, values);
+    assert_code(code, STEM_ENOMEM);
+    assert_code(stem_execution_read(execution, keys, N, values), STEM_ENOMEM);
+    /* What comes then has a limit of its own. */
+    stem_execution_begin(execution);
+    assert_ok(stem_execution_read(execution, &keys[N - 1], 1, values));
+    ck_assert_uint_eq(values->len, SIZE);
+    stem_execution_reset(execution);
+    ck_assert_uint_lt(stem_execution_memory(execution), 2 * SIZE);
+    engine->max_commit_bytes = most;
+    end();
+}
+END_TEST
+
+START_TEST(each_who_shares_an_execution_may_write_as_much_as_one_commit_holds)
+{
+    enum { LIMIT = 1 << 20 };
+    static char value[LIMIT - 1];
+    static const char *const keys[] = {"a", "b", "c", "d"};
+
+    begin(_i);
+    const size_t most = engine->max_commit_bytes;
+    engine->max_commit_bytes = LIMIT;
+    stem_execution_reset(execution);
+    for (int i = 0; i < 4; i++) {
+        stem_execution_begin(execution);
+        ck_assert_uint_eq(stem_execution_own_bytes(execution), 0);
+        assert_ok(stem_execution_put(execution, slice(keys[i]),
+                                     (stem_slice){value, sizeof value}));
+        ck_assert_uint_eq(stem_execution_own_bytes(execution), 1 + sizeof value);
+    }
+    ck_assert_uint_eq(stem_execution_bytes(execution), 4 * (1 + sizeof value));
+    engine->max_commit_bytes = most;
+    end();
+}
+END_TEST
+
+START_TEST(a_value_of_the_executions_own_is_not_copied)
+{
+    enum { SIZE = 3 << 20 };
+
+    begin(_i);
+    char *value = stem_execution_room(execution, SIZE);
+    memset(value, 'x', SIZE);
+    const size_t before = stem_execution_memory(execution);
+    assert_ok(stem_execution_put_own(execution, slice("k"), (stem_slice){value, SIZE}));
+    ck_assert_uint_lt(stem_execution_memory(execution), before + SIZE);
+    assert_ok(stem_execution_commit(execution, false));
+    assert_holds(engine, NULL, slice("k"), (stem_slice){value, SIZE});
+    stem_execution_reset(execution);
+    end();
+}
+END_TEST
+
+/* ---- Whether keys are there ------------------------------------------------------- */
+
+enum { LARGE = 100 << 10, MANY_LARGE = 40 };
+static char large_value[LARGE], large_names[MANY_LARGE][8];
+
+/* Every other key is there. */
+static void put_large(stem_slice keys[MANY_LARGE])
+{
+    for (int i = 0; i < MANY_LARGE; i++) {
+        snprintf(large_names[i], sizeof large_names[i], "%02d", i);
+        keys[i] = slice(large_names[i]);
+        if (i % 2 == 0)
+            put(engine, keys[i], (stem_slice){large_value, LARGE});
+    }
+}
+
+START_TEST(whether_large_values_are_there_takes_no_memory)
+{
+    bool is_there[MANY_LARGE];
+    stem_slice keys[MANY_LARGE];
+
+    begin(_i);
+    put_large(keys);
+    for (int only_reads = 0; only_reads < 2; only_reads++) {
+        if (only_reads)
+            stem_execution_only_reads(execution);
+        assert_ok(stem_execution_has(execution, keys, MANY_LARGE, is_there));
+        for (int i = 0; i < MANY_LARGE; i++)
+            ck_assert_int_eq(is_there[i], i % 2 == 0);
+        ck_assert_uint_lt(stem_execution_memory(execution), 2 * LARGE);
+        if (!only_reads)
+            ck_assert(!is_empty("00", "01"));
+        stem_execution_reset(execution);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(a_key_that_was_there_has_to_stay_and_one_that_was_not_to_stay_away)
+{
+    bool is_there[MANY_LARGE];
+    stem_slice keys[MANY_LARGE];
+
+    begin(_i);
+    put_large(keys);
+    assert_ok(stem_execution_has(execution, keys, MANY_LARGE, is_there));
+    execution_delete("00");
+    assert_reads("00", NULL);
+    execution_put("01", "1");
+    assert_ok(commit_execution());
+    assert_absent(engine, NULL, keys[0]);
+
+    assert_ok(stem_execution_has(execution, &keys[2], 1, is_there));
+    execution_put("x", "1");
+    del(engine, keys[2]);
+    assert_code(commit_execution(), STEM_CONFLICT);
+    assert_ok(stem_execution_has(execution, &keys[3], 1, is_there));
+    execution_put("x", "1");
+    put(engine, keys[3], slice("1"));
+    assert_code(commit_execution(), STEM_CONFLICT);
+    assert_absent(engine, NULL, slice("x"));
+    end();
+}
+END_TEST
+
+START_TEST(a_value_is_read_though_only_its_presence_was_known)
+{
+    bool is_there;
+    const stem_slice key = slice("k");
+    stem_slice value;
+
+    begin(_i);
+    put(engine, key, (stem_slice){large_value, LARGE});
+    for (int changes = 0; changes < 2; changes++) {
+        assert_ok(stem_execution_has(execution, &key, 1, &is_there));
+        ck_assert(is_there);
+        if (changes)
+            put(engine, key, slice("1"));
+        assert_ok(stem_execution_read(execution, &key, 1, &value));
+        ck_assert_uint_eq(value.len, changes ? 1 : LARGE);
+        const stem_execution_mark mark = stem_execution_note(execution);
+        execution_delete("k");
+        stem_execution_take_back(execution, mark);
+        assert_ok(stem_execution_has(execution, &key, 1, &is_there));
+        ck_assert(is_there);
+        execution_put("k", "2");
+        execution_put("l", "2");
+        assert_code(commit_execution(), changes ? STEM_CONFLICT : STEM_OK);
+        put(engine, key, (stem_slice){large_value, LARGE});
+    }
+    end();
+}
+END_TEST
+
+/* ---- One after the other ---------------------------------------------------------- */
+
+enum { PORTIONS = 3, PORTION = 3 << 20 };
+
+/* Notes how long values are, and puts others in the place of those that come. */
+typedef struct visits {
+    size_t lens[2 * PORTIONS];
+    int n, most;
+    bool interferes;
+} visits;
+
+static int visit(void *context, stem_slice value)
+{
+    visits *seen = context;
+
+    seen->lens[seen->n++] = value.data ? value.len : 0;
+    if (seen->interferes)
+        for (int i = 0; i < PORTIONS; i++)
+            put(engine, slice(large_names[i]), slice("1"));
+    return seen->n == seen->most ? STEM_CONFLICT : STEM_OK;
+}
+
+static void put_portions(stem_slice keys[2 * PORTIONS])
+{
+    char *value = calloc(1, PORTION);
+
+    for (int i = 0; i < 2 * PORTIONS; i++) {
+        snprintf(large_names[i], sizeof large_names[i], "%02d", i);
+        keys[i] = slice(large_names[i]);
+        if (i < PORTIONS)
+            put(engine, keys[i], (stem_slice){value, PORTION});
+    }
+    free(value);
+}
+
+START_TEST(values_are_shown_one_after_the_other_from_one_state)
+{
+    visits seen = {.interferes = true}, frozen = {.interferes = true}, few = {.most = 2};
+    stem_engine_snapshot *snapshot;
+    stem_slice keys[2 * PORTIONS];
+
+    begin(_i);
+    put_portions(keys);
+    assert_ok(engine->ops->snapshot_open(engine, &snapshot));
+    stem_execution_only_reads(execution);
+    assert_code(
+        stem_execution_read_each(execution, NULL, keys, 2 * PORTIONS, visit, &few),
+        STEM_CONFLICT);
+    ck_assert_int_eq(few.n, 2);
+    assert_ok(
+        stem_execution_read_each(execution, NULL, keys, 2 * PORTIONS, visit, &seen));
+    stem_execution_reset(execution);
+    assert_ok(stem_execution_read_each(execution, snapshot, keys, 2 * PORTIONS, visit,
+                                       &frozen));
+    ck_assert_int_eq(seen.n, 2 * PORTIONS);
+    ck_assert_int_eq(frozen.n, 2 * PORTIONS);
+    for (int i = 0; i < 2 * PORTIONS; i++) {
+        ck_assert_uint_eq(seen.lens[i], i < PORTIONS ? PORTION : 0);
+        ck_assert_uint_eq(frozen.lens[i], seen.lens[i]);
+    }
+    ck_assert_uint_lt(stem_execution_memory(execution), PORTION);
+    engine->ops->snapshot_close(engine, snapshot);
+    end();
+}
+END_TEST
+
+START_TEST(values_among_writes_are_shown_as_they_were_written)
+{
+    visits seen = {.n = 0};
+    stem_slice keys[2 * PORTIONS];
+
+    begin(_i);
+    put_portions(keys);
+    execution_put("00", "22");
+    execution_put("05", "333");
+    execution_delete("02");
+    assert_ok(
+        stem_execution_read_each(execution, NULL, keys, 2 * PORTIONS, visit, &seen));
+    ck_assert_uint_eq(seen.lens[0], 2);
+    ck_assert_uint_eq(seen.lens[1], PORTION);
+    ck_assert_uint_eq(seen.lens[2], 0);
+    ck_assert_uint_eq(seen.lens[5], 3);
+    put(engine, keys[1], slice("1"));
+    assert_code(commit_execution(), STEM_CONFLICT);
+    end();
+}
+END_TEST
+
 /* ---- Expectations ----------------------------------------------------------------- */
 
 START_TEST(a_write_that_read_nothing_expects_nothing)
@@ -647,6 +903,20 @@ int main(void)
     add_engine_test(tcase, a_reset_forgets_everything_however_much_it_was);
     add_engine_test(tcase, room_is_the_callers_until_the_reset);
     add_engine_test(tcase, the_versions_of_one_value_cannot_take_all_memory);
+    add_engine_test(tcase, what_was_read_counts_as_memory_and_cannot_take_all_of_it);
+    add_engine_test(tcase,
+                    each_who_shares_an_execution_may_write_as_much_as_one_commit_holds);
+    add_engine_test(tcase, a_value_of_the_executions_own_is_not_copied);
+
+    tcase = add_case(suite, "presence", 60);
+    add_local_engine_test(tcase, whether_large_values_are_there_takes_no_memory);
+    add_engine_test(tcase,
+                    a_key_that_was_there_has_to_stay_and_one_that_was_not_to_stay_away);
+    add_local_engine_test(tcase, a_value_is_read_though_only_its_presence_was_known);
+
+    tcase = add_case(suite, "one after the other", 60);
+    add_engine_test(tcase, values_are_shown_one_after_the_other_from_one_state);
+    add_engine_test(tcase, values_among_writes_are_shown_as_they_were_written);
 
     tcase = add_case(suite, "expectations", 60);
     add_engine_test(tcase, a_write_that_read_nothing_expects_nothing);

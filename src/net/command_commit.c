@@ -36,10 +36,14 @@ typedef struct own_commit {
     size_t n_operations;
     size_t n_expectations, n_writes;
 
-    /* The records of the session and of its slot, and then the keys of ABSENT and
-     * EQUAL, with what they hold. */
+    /* The records of the session and of its slot, and then the keys of EQUAL, with what
+     * they hold. */
     stem_slice *keys, *values;
     size_t n_keys;
+    /* The keys of ABSENT, and whether they are there. */
+    stem_slice *absent_keys;
+    bool *is_there;
+    size_t n_absent;
     char session_key[STEM_SESSION_KEY_LEN], slot_key[STEM_SLOT_KEY_LEN];
 } own_commit;
 
@@ -133,17 +137,23 @@ static int read_head(own_commit *commit)
 
 /* ---- The database as it is -------------------------------------------------------- */
 
-/* All that is judged, from one state. */
-static int look(own_commit *commit)
+/* Memory for all that is judged. */
+static bool has_room(own_commit *commit)
 {
-    const stem_caller *peer = commit->request->peer;
     stem_execution *on = commit->request->on;
-    const size_t most = 2 + commit->n_expectations;
+    const size_t n = commit->n_expectations, most = 2 + n;
 
     commit->keys = stem_execution_room(on, most * sizeof *commit->keys);
     commit->values = stem_execution_room(on, most * sizeof *commit->values);
-    if (!commit->keys || !commit->values)
-        return STEM_ENOMEM;
+    commit->absent_keys = stem_execution_room(on, n * sizeof *commit->absent_keys);
+    commit->is_there = stem_execution_room(on, n * sizeof *commit->is_there);
+    return commit->keys && commit->values && commit->absent_keys && commit->is_there;
+}
+
+static void list_keys(own_commit *commit)
+{
+    const stem_caller *peer = commit->request->peer;
+
     if (commit->number > 0) {
         stem_session_key(peer->session, commit->session_key);
         stem_slot_key(peer->session, peer->slot, commit->slot_key);
@@ -155,12 +165,28 @@ static int look(own_commit *commit)
     for (size_t i = 0; i < commit->n_operations; i++) {
         const operation *each = &commit->operations[i];
 
-        if (each->kind == ABSENT || each->kind == EQUAL)
+        if (each->kind == EQUAL)
             commit->keys[commit->n_keys++] = each->key;
+        else if (each->kind == ABSENT)
+            commit->absent_keys[commit->n_absent++] = each->key;
     }
-    if (commit->n_keys == 0)
-        return STEM_OK;
-    return stem_execution_read(on, commit->keys, commit->n_keys, commit->values);
+}
+
+/* All that is judged. That it is from one state the commit will tell. */
+static int look(own_commit *commit)
+{
+    stem_execution *on = commit->request->on;
+    int code = STEM_OK;
+
+    if (!has_room(commit))
+        return STEM_ENOMEM;
+    list_keys(commit);
+    if (commit->n_keys > 0)
+        code = stem_execution_read(on, commit->keys, commit->n_keys, commit->values);
+    if (code == STEM_OK && commit->n_absent > 0)
+        code = stem_execution_has(on, commit->absent_keys, commit->n_absent,
+                                  commit->is_there);
+    return code;
 }
 
 /* Whether the slot has had this number already. */
@@ -201,6 +227,7 @@ static bool is_same(stem_slice a, stem_slice b)
 static int judge_expectations(const own_commit *commit)
 {
     const stem_slice *value = commit->values + (commit->number > 0 ? 2 : 0);
+    const bool *is_there = commit->is_there;
     size_t index = 0;
 
     for (size_t i = 0; i < commit->n_operations; i++) {
@@ -216,9 +243,10 @@ static int judge_expectations(const own_commit *commit)
 
             if (code != STEM_OK)
                 return code;
-        } else if (each->kind != EMPTY) {
-            holds = each->kind == ABSENT ? !value->data
-                                         : value->data && is_same(*value, each->value);
+        } else if (each->kind == ABSENT) {
+            holds = !*is_there++;
+        } else if (each->kind == EQUAL) {
+            holds = value->data && is_same(*value, each->value);
             value++;
         }
         if (!holds)

@@ -14,21 +14,21 @@ static bool is_same(stem_slice a, stem_slice b)
 
 static int run_del(stem_request *request)
 {
-    stem_slice *keys, *values;
-    stem_slice value;
+    bool *is_there, is_left;
+    stem_slice *keys;
     int64_t removed = 0;
     size_t n;
     int code;
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    code = stem_request_read(request, keys, n, &values);
+    code = stem_request_has(request, keys, n, &is_there);
     for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        if (!values[i].data)
+        if (!is_there[i])
             continue;
         /* A key that is named again is there no more. */
-        code = stem_execution_read(request->on, &keys[i], 1, &value);
-        if (code == STEM_OK && value.data) {
+        code = stem_execution_has(request->on, &keys[i], 1, &is_left);
+        if (code == STEM_OK && is_left) {
             removed++;
             code = stem_execution_delete(request->on, keys[i]);
         }
@@ -40,16 +40,17 @@ static int run_del(stem_request *request)
 
 static int run_exists(stem_request *request)
 {
-    stem_slice *keys, *values;
+    bool *is_there;
+    stem_slice *keys;
     int64_t found = 0;
     size_t n;
     int code;
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    code = stem_request_read(request, keys, n, &values);
+    code = stem_request_has(request, keys, n, &is_there);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
-        found += values[i].data != NULL;
+        found += is_there[i];
     if (code == STEM_OK)
         stem_reply_integer(request->reply, found);
     return code;

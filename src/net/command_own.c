@@ -160,45 +160,35 @@ int stem_request_key_or_record(stem_request *request, size_t arg, stem_slice *st
 
 /* ---- Many keys -------------------------------------------------------------------- */
 
-static int read_now(stem_request *request, const stem_slice *keys, size_t n)
+/* Adds one value of STEM.READ. */
+static int add_value(void *context, stem_slice value)
 {
-    stem_slice *values = stem_execution_room(request->on, n * sizeof *values);
+    stem_request *request = context;
 
-    if (!values)
-        return STEM_ENOMEM;
-    int code = stem_execution_read(request->on, keys, n, values);
-    if (code != STEM_OK)
-        return code;
+    reply_value(request->reply, value.data, value.len);
+    return stem_request_goes_on(request);
+}
+
+static int read_at(stem_request *request, const stem_engine_snapshot *snapshot,
+                   const stem_slice *keys, size_t n)
+{
     stem_reply_array(request->reply, n);
-    for (size_t i = 0; i < n; i++)
-        reply_value(request->reply, values[i].data, values[i].len);
-    return STEM_OK;
+    return stem_execution_read_each(request->on, snapshot, keys, n, add_value, request);
 }
 
 static int read_snapshot(stem_request *request, const stem_slice *keys, size_t n)
 {
     const stem_caller *peer = request->peer;
-    stem_engine *engine = peer->engine;
-    stem_read *reads = stem_execution_room(request->on, n * sizeof *reads);
+    stem_held_snapshot *held = NULL;
     stem_id id;
 
-    if (!reads)
-        return STEM_ENOMEM;
-    stem_held_snapshot *held = NULL;
     if (stem_id_parse(request->args[1], &id))
         held = stem_snapshots_take(peer->snapshots, peer->holder, &id);
     if (!held)
         return stem_answered(stem_refuse(request, "GONE snapshot"));
-    int code = engine->ops->read(engine, stem_held_snapshot_of(held), keys, n, reads);
+    int code = read_at(request, stem_held_snapshot_of(held), keys, n);
     stem_snapshots_give_back(peer->snapshots, held);
-    if (code != STEM_OK)
-        return code;
-    stem_reply_array(request->reply, n);
-    for (size_t i = 0; i < n; i++) {
-        reply_value(request->reply, reads[i].data, reads[i].len);
-        free(reads[i].data);
-    }
-    return STEM_OK;
+    return code;
 }
 
 static int run_read(stem_request *request)
@@ -214,7 +204,7 @@ static int run_read(stem_request *request)
         if (code != STEM_OK)
             return stem_answered(code);
     }
-    return stem_word_is(request->args[1], "0") ? read_now(request, keys, n)
+    return stem_word_is(request->args[1], "0") ? read_at(request, NULL, keys, n)
                                                : read_snapshot(request, keys, n);
 }
 

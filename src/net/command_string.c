@@ -54,27 +54,32 @@ static int run_strlen(stem_request *request)
     return STEM_OK;
 }
 
+/* Adds one value of MGET. */
+static int add_value(void *context, stem_slice stored)
+{
+    stem_request *request = context;
+    stem_text text;
+
+    int code = stem_text_make(stored, &text);
+    if (code != STEM_OK)
+        return code;
+    if (text.kind == STEM_TEXT_OTHER)
+        stem_reply_null(request->reply);
+    else
+        stem_reply_value(request->reply, &text);
+    return stem_request_goes_on(request);
+}
+
 static int run_mget(stem_request *request)
 {
-    stem_slice *keys, *values;
-    stem_text text;
+    stem_slice *keys;
     size_t n;
     int code;
 
     if (!stem_request_has_keys(request, 1, 1, &keys, &n, &code))
         return code;
-    code = stem_request_read(request, keys, n, &values);
-    if (code != STEM_OK)
-        return code;
     stem_reply_array(request->reply, n);
-    for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        code = stem_text_make(values[i], &text);
-        if (code == STEM_OK && text.kind == STEM_TEXT_OTHER)
-            stem_reply_null(request->reply);
-        else if (code == STEM_OK)
-            stem_reply_value(request->reply, &text);
-    }
-    return code;
+    return stem_execution_read_each(request->on, NULL, keys, n, add_value, request);
 }
 
 /* ---- SET -------------------------------------------------------------------------- */
@@ -202,17 +207,19 @@ static int run_getset(stem_request *request)
 
 static int run_setnx(stem_request *request)
 {
-    stem_slice key, before;
-    bool is_put;
+    bool is_there, is_put;
+    stem_slice key;
     int code;
 
     if (!stem_request_has_key(request, 1, &key, &code))
         return code;
-    code = stem_execution_read(request->on, &key, 1, &before);
-    if (code == STEM_OK && before.data)
-        stem_reply_integer(request->reply, 0);
-    if (code != STEM_OK || before.data)
+    code = stem_execution_has(request->on, &key, 1, &is_there);
+    if (code != STEM_OK)
         return code;
+    if (is_there) {
+        stem_reply_integer(request->reply, 0);
+        return STEM_OK;
+    }
     code = put_text(request, key, request->args[2], &is_put);
     if (code == STEM_OK && is_put)
         stem_reply_integer(request->reply, 1);
@@ -283,16 +290,16 @@ static int run_mset(stem_request *request)
 
 static int run_msetnx(stem_request *request)
 {
-    stem_slice *keys, *values;
-    bool exists = false;
+    bool *is_there, exists = false;
+    stem_slice *keys;
     size_t n;
     int code;
 
     if (!has_pairs(request, &keys, &n, &code))
         return code;
-    code = stem_request_read(request, keys, n, &values);
+    code = stem_request_has(request, keys, n, &is_there);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
-        exists |= values[i].data != NULL;
+        exists |= is_there[i];
     if (code == STEM_OK && !exists)
         code = put_pairs(request, keys, n);
     if (code == STEM_OK)

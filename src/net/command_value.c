@@ -343,11 +343,18 @@ bool stem_request_has_keys(stem_request *request, size_t first, size_t step,
     return true;
 }
 
-int stem_request_read(stem_request *request, const stem_slice *keys, size_t n,
-                      stem_slice **values)
+int stem_request_has(stem_request *request, const stem_slice *keys, size_t n,
+                     bool **is_there)
 {
-    *values = stem_execution_room(request->on, n * sizeof **values);
-    return *values ? stem_execution_read(request->on, keys, n, *values) : STEM_ENOMEM;
+    *is_there = stem_execution_room(request->on, n * sizeof **is_there);
+    return *is_there ? stem_execution_has(request->on, keys, n, *is_there) : STEM_ENOMEM;
+}
+
+int stem_request_goes_on(const stem_request *request)
+{
+    if (request->reply->bytes.failed)
+        return stem_fail(STEM_ENOMEM, "no memory for a reply");
+    return STEM_OK;
 }
 
 bool stem_request_has_text(stem_request *request, stem_slice *key, stem_text *text,

@@ -61,9 +61,12 @@ bool stem_request_has_key(stem_request *request, size_t arg, stem_slice *key, in
 bool stem_request_has_keys(stem_request *request, size_t first, size_t step,
                            stem_slice **keys, size_t *n, int *code);
 
-/* What all these keys hold, from one state; in memory of the execution's. */
-int stem_request_read(stem_request *request, const stem_slice *keys, size_t n,
-                      stem_slice **values);
+/* Which of these keys are there; in memory of the execution's. */
+int stem_request_has(stem_request *request, const stem_slice *keys, size_t n,
+                     bool **is_there);
+/* STEM_OK, or after stem_fail STEM_ENOMEM when the reply has grown too large: for who reads to
+ * go no further. */
+int stem_request_goes_on(const stem_request *request);
 /* The key in the first word, and the text that it holds; false as stem_request_has_key, and
  * also when reading fails. */
 bool stem_request_has_text(stem_request *request, stem_slice *key, stem_text *text,

@@ -34,11 +34,25 @@ stem_execution *stem_execution_new(stem_engine *engine)
         return NULL;
     }
     execution->engine = engine;
-    /* No commit could hold more; but the versions of one value that is written again and again
-     * would grow without end. */
-    execution->arena.most = engine->max_commit_bytes;
     execution->seed = make_seed();
+    stem_execution_begin(execution);
     return execution;
+}
+
+/* What one commit holds, and as much again for all around it: without a limit the versions of one
+ * value that is written again and again would grow without end. */
+static size_t limit_from(const stem_execution *execution, size_t bytes)
+{
+    const size_t most = execution->engine->max_commit_bytes;
+
+    return most < (SIZE_MAX - bytes) / 2 ? bytes + 2 * most : SIZE_MAX;
+}
+
+void stem_execution_begin(stem_execution *execution)
+{
+    execution->arena.most = limit_from(execution, execution->arena.taken);
+    execution->most_read = limit_from(execution, execution->read_bytes);
+    execution->begun_bytes = execution->pending_bytes;
 }
 
 const stem_engine *stem_execution_engine(const stem_execution *execution)
@@ -85,12 +99,14 @@ void stem_execution_reset(stem_execution *execution)
     stem_arena_reset(&execution->arena);
     execution->n_writes = execution->n_pending = execution->pending_bytes = 0;
     execution->n_expectations = execution->n_states = execution->n_buffers = 0;
+    execution->read_bytes = 0;
     execution->only_reads = execution->insists = false;
     shrink(&execution->writes, &execution->writes_room, sizeof *execution->writes);
     shrink(&execution->previous, &execution->previous_room, sizeof *execution->previous);
     shrink(&execution->expectations, &execution->expectations_room,
            sizeof *execution->expectations);
     shrink(&execution->buffers, &execution->buffers_room, sizeof *execution->buffers);
+    stem_execution_begin(execution);
 }
 
 void stem_execution_free(stem_execution *execution)
@@ -170,7 +186,7 @@ overlay_entry *stem_overlay_entry(stem_execution *execution, stem_slice key)
     if (!made)
         return NULL;
     made->written = made->expected = 0;
-    made->is_wanted = false;
+    made->is_wanted = made->is_dropped = false;
     if (key.len > 0)
         memcpy(made->key, key.data, key.len);
     made->key[key.len] = '\0';
@@ -218,16 +234,22 @@ static int refuse_write(void)
     return stem_fail(STEM_EREADONLY, "a write among commands that only read");
 }
 
-int stem_execution_put_room(stem_execution *execution, stem_slice key, size_t len,
-                            char **value)
+int stem_execution_put_own(stem_execution *execution, stem_slice key, stem_slice value)
 {
     if (execution->only_reads)
         return refuse_write();
     overlay_entry *of = stem_overlay_entry(execution, key);
-    char *room = of ? stem_execution_room(execution, len) : NULL;
+    return of ? log_write(execution, of, value, false) : STEM_ENOMEM;
+}
+
+int stem_execution_put_room(stem_execution *execution, stem_slice key, size_t len,
+                            char **value)
+{
+    char *room = stem_execution_room(execution, len);
+
     if (!room)
         return STEM_ENOMEM;
-    int code = log_write(execution, of, (stem_slice){room, len}, false);
+    int code = stem_execution_put_own(execution, key, (stem_slice){room, len});
     if (code == STEM_OK)
         *value = room;
     return code;
@@ -251,7 +273,7 @@ int stem_execution_delete(stem_execution *execution, stem_slice key)
     if (!of)
         return STEM_ENOMEM;
     /* Of what is known to be absent, and is expected to be, nothing is to be deleted. */
-    if (overlay_is_known(of) && !overlay_value(execution, of).data)
+    if (overlay_is_known(of) && !overlay_is_there(execution, of))
         return STEM_OK;
     return log_write(execution, of, (stem_slice){NULL, 0}, true);
 }
@@ -266,9 +288,16 @@ size_t stem_execution_bytes(const stem_execution *execution)
     return execution->pending_bytes;
 }
 
+size_t stem_execution_own_bytes(const stem_execution *execution)
+{
+    return execution->pending_bytes > execution->begun_bytes
+               ? execution->pending_bytes - execution->begun_bytes
+               : 0;
+}
+
 size_t stem_execution_memory(const stem_execution *execution)
 {
-    return execution->arena.taken;
+    return execution->arena.taken + execution->read_bytes;
 }
 
 void stem_execution_insist(stem_execution *execution)

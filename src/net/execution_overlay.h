@@ -1,6 +1,7 @@
 /*
  * The overlay of an execution, shared by its own files only: execution.c (the overlay, writing,
- * committing), execution_read.c (reading, looking for any key in a range).
+ * committing), execution_read.c (reading, looking for any key in a range), execution_each.c
+ * (reading many keys a portion at a time).
  *
  * Two invariants: what an entry was read as is an expectation of the commit, and what it is to
  * become is the last write of it in the log, from which a write is taken back by going back.
@@ -22,6 +23,8 @@ typedef struct overlay_entry {
     size_t written;  /* the last write of it, in the log */
     size_t expected; /* the expectation that says what the engine has */
     bool is_wanted;  /* while it is being read */
+    bool
+        is_dropped; /* of what is expected, the engine's stamp was kept and not the value */
     char key[];
 } overlay_entry;
 
@@ -30,6 +33,7 @@ struct stem_execution {
     uint64_t seed;
     bool only_reads, insists;
     stem_arena arena;
+    size_t begun_bytes;     /* `pending_bytes` where what is counted by itself began */
     overlay_entry *entries; /* the head of a uthash table */
 
     /* The log: each write, and the one of the same key before it, counted from 1. */
@@ -44,7 +48,11 @@ struct stem_execution {
 
     char **buffers; /* malloc'ed by the engine */
     size_t n_buffers, buffers_room;
+    size_t read_bytes, most_read; /* in them, and how many may be */
 };
+
+/* Bytes that a portion of many values holds, about. */
+#define STEM_PORTION_BYTES ((size_t)4 << 20)
 
 /* The entry of a key, made when there is none, or NULL without memory. */
 overlay_entry *stem_overlay_entry(stem_execution *execution, stem_slice key);
@@ -54,13 +62,28 @@ static inline overlay_entry *overlay_entry_of(const char *key)
     return (overlay_entry *)(key - offsetof(overlay_entry, key));
 }
 
+/* Whether it is known if there is such a key. */
 static inline bool overlay_is_known(const overlay_entry *entry)
 {
     return entry->written > 0 || entry->expected > 0;
 }
 
-/* What the key of a known entry holds after all that was written; `data` is NULL for
- * nothing. */
+/* Whether it is known what it holds. */
+static inline bool overlay_has_value(const overlay_entry *entry)
+{
+    return entry->written > 0 || (entry->expected > 0 && !entry->is_dropped);
+}
+
+/* Whether there is the key of a known entry after all that was written. */
+static inline bool overlay_is_there(const stem_execution *execution,
+                                    const overlay_entry *entry)
+{
+    return entry->written > 0
+               ? !execution->writes[entry->written - 1].is_delete
+               : execution->expectations[entry->expected - 1].kind == STEM_EXPECT_EQUAL;
+}
+
+/* What the key of an entry holds whose value is known; `data` is NULL for nothing. */
 static inline stem_slice overlay_value(const stem_execution *execution,
                                        const overlay_entry *entry)
 {

@@ -1,6 +1,8 @@
 /*
  * An execution: reading, through the overlay, which remembers what the engine has answered.
  */
+#include <stdlib.h>
+
 #include "../error.h"
 #include "execution_overlay.h"
 
@@ -8,32 +10,27 @@ enum { FEW = 8 };
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-/* Reads keys from one state of the engine's; the execution owns what was read. */
-static int read_engine(stem_execution *execution, const stem_slice *keys, size_t n,
-                       stem_read *reads)
+/* The execution owns what was read. There is room for it. */
+static stem_slice keep(stem_execution *execution, const stem_read *read)
 {
-    stem_engine *engine = execution->engine;
+    if (!read->data)
+        return (stem_slice){NULL, 0};
+    execution->buffers[execution->n_buffers++] = read->data;
+    execution->read_bytes += read->len;
+    return (stem_slice){read->data, read->len};
+}
 
-    int code = overlay_reserve(&execution->buffers, &execution->buffers_room,
-                               execution->n_buffers, n, sizeof *execution->buffers);
-    if (code == STEM_OK)
-        code = engine->ops->read(engine, NULL, keys, n, reads);
-    if (code != STEM_OK)
-        return code;
-    execution->n_states++;
-    for (size_t i = 0; i < n; i++) {
-        if (reads[i].data)
-            execution->buffers[execution->n_buffers++] = reads[i].data;
-        else
-            reads[i].len = 0;
-    }
-    return STEM_OK;
+static int reserve_buffers(stem_execution *execution, size_t n)
+{
+    return overlay_reserve(&execution->buffers, &execution->buffers_room,
+                           execution->n_buffers, n, sizeof *execution->buffers);
 }
 
 /* Looks at the engine alone, and leaves nothing in the overlay. */
 static int read_only(stem_execution *execution, const stem_slice *keys, size_t n,
                      stem_slice *values)
 {
+    stem_engine *engine = execution->engine;
     stem_read few[FEW];
     stem_read *reads = few;
 
@@ -41,75 +38,161 @@ static int read_only(stem_execution *execution, const stem_slice *keys, size_t n
         reads = stem_execution_room(execution, n * sizeof *reads);
     if (!reads)
         return STEM_ENOMEM;
-    int code = read_engine(execution, keys, n, reads);
+    int code = reserve_buffers(execution, n);
+    if (code == STEM_OK)
+        code = engine->ops->read(engine, NULL, keys, n, reads);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
-        values[i] = (stem_slice){reads[i].data, reads[i].len};
+        values[i] = keep(execution, &reads[i]);
     return code;
 }
 
-/* Reads what is wanted, and expects it to stay so. The keys are those of entries. */
-static int read_wanted(stem_execution *execution, const stem_slice *keys, size_t n,
-                       stem_read *reads)
+/* Expects that a key stays as it was read. Of what only has to be there a value that is not
+ * short is dropped, where the engine knows by the stamp whether it is the same: should it be in
+ * doubt, that is a conflict. */
+static void expect(stem_execution *execution, stem_slice key, const stem_read *read,
+                   bool keeps_values)
 {
+    const bool is_there = read->data != NULL;
+    const bool is_dropped =
+        !keeps_values && is_there && read->stamp != 0 && read->len > STEM_SHORT_VALUE;
+    overlay_entry *of = overlay_entry_of(key.data);
+    stem_slice value = {NULL, 0};
+
+    if (is_dropped)
+        free(read->data);
+    else
+        value = keep(execution, read);
+    execution->expectations[execution->n_expectations++] = (stem_expectation){
+        .kind = is_there ? STEM_EXPECT_EQUAL : STEM_EXPECT_ABSENT,
+        .key = key,
+        .value = value,
+        .stamp = read->stamp,
+    };
+    of->expected = execution->n_expectations;
+    of->is_dropped = is_dropped;
+}
+
+/* Reads the first of the keys from one state of the engine's, and expects them to stay so. */
+static int read_first(stem_execution *execution, const stem_slice *keys, size_t n,
+                      bool keeps_values, stem_read *reads, size_t *n_read)
+{
+    stem_engine *engine = execution->engine;
+
+    if (execution->read_bytes >= execution->most_read)
+        return stem_fail(STEM_ENOMEM, "too much was read for one commit: %zu bytes",
+                         execution->read_bytes);
+    size_t most = execution->most_read - execution->read_bytes;
+    if (!keeps_values && most > STEM_PORTION_BYTES)
+        most = STEM_PORTION_BYTES;
+    int code = engine->ops->read_some(engine, NULL, keys, n, most, reads, n_read);
+    if (code != STEM_OK)
+        return code;
+    execution->n_states++;
+    for (size_t i = 0; i < *n_read; i++)
+        expect(execution, keys[i], &reads[i], keeps_values);
+    return STEM_OK;
+}
+
+/* Reads what is wanted. The keys are those of entries. */
+static int read_wanted(stem_execution *execution, const stem_slice *keys, size_t n,
+                       bool keeps_values, stem_read *reads)
+{
+    size_t done = 0, n_read;
     int code =
         overlay_reserve(&execution->expectations, &execution->expectations_room,
                         execution->n_expectations, n, sizeof *execution->expectations);
 
     if (code == STEM_OK)
-        code = read_engine(execution, keys, n, reads);
-    for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        execution->expectations[execution->n_expectations++] = (stem_expectation){
-            .kind = reads[i].data ? STEM_EXPECT_EQUAL : STEM_EXPECT_ABSENT,
-            .key = keys[i],
-            .value = {reads[i].data, reads[i].len},
-            .stamp = reads[i].stamp,
-        };
-        overlay_entry_of(keys[i].data)->expected = execution->n_expectations;
+        code = reserve_buffers(execution, n);
+    while (done < n && code == STEM_OK) {
+        code = read_first(execution, keys + done, n - done, keeps_values, reads, &n_read);
+        if (code == STEM_OK)
+            done += n_read;
     }
     return code;
 }
 
+/* Makes all keys known, with their values or without. */
 static int read_through(stem_execution *execution, const stem_slice *keys, size_t n,
-                        overlay_entry **entries, stem_slice *wanted, stem_read *reads)
+                        bool keeps_values, overlay_entry **entries)
 {
+    stem_slice few_wanted[FEW], *wanted = few_wanted;
+    stem_read few_reads[FEW], *reads = few_reads;
     size_t n_wanted = 0;
     int code = STEM_OK;
 
+    if (n > FEW) {
+        wanted = stem_execution_room(execution, n * sizeof *wanted);
+        reads = stem_execution_room(execution, n * sizeof *reads);
+    }
+    if (!wanted || !reads)
+        return STEM_ENOMEM;
     for (size_t i = 0; i < n && code == STEM_OK; i++) {
-        entries[i] = stem_overlay_entry(execution, keys[i]);
-        if (!entries[i]) {
+        overlay_entry *of = stem_overlay_entry(execution, keys[i]);
+
+        entries[i] = of;
+        if (!of) {
             code = STEM_ENOMEM;
-        } else if (!overlay_is_known(entries[i]) && !entries[i]->is_wanted) {
-            entries[i]->is_wanted = true;
-            wanted[n_wanted++] = (stem_slice){entries[i]->key, keys[i].len};
+        } else if (!of->is_wanted &&
+                   !(keeps_values ? overlay_has_value(of) : overlay_is_known(of))) {
+            of->is_wanted = true;
+            wanted[n_wanted++] = (stem_slice){of->key, keys[i].len};
         }
     }
     if (code == STEM_OK && n_wanted > 0)
-        code = read_wanted(execution, wanted, n_wanted, reads);
+        code = read_wanted(execution, wanted, n_wanted, keeps_values, reads);
     for (size_t i = 0; i < n_wanted; i++)
         overlay_entry_of(wanted[i].data)->is_wanted = false;
     return code;
 }
 
+/* Room for the entries of `n` keys, which may be in `few`. */
+static overlay_entry **entries_room(stem_execution *execution, size_t n,
+                                    overlay_entry **few)
+{
+    return n > FEW ? stem_execution_room(execution, n * sizeof *few) : few;
+}
+
 int stem_execution_read(stem_execution *execution, const stem_slice *keys, size_t n,
                         stem_slice *values)
 {
-    overlay_entry *few_entries[FEW], **entries = few_entries;
-    stem_slice few_wanted[FEW], *wanted = few_wanted;
-    stem_read few_reads[FEW], *reads = few_reads;
+    overlay_entry *few[FEW];
 
     if (execution->only_reads)
         return read_only(execution, keys, n, values);
-    if (n > FEW) {
-        entries = stem_execution_room(execution, n * sizeof *entries);
-        wanted = stem_execution_room(execution, n * sizeof *wanted);
-        reads = stem_execution_room(execution, n * sizeof *reads);
-    }
-    if (!entries || !wanted || !reads)
+    overlay_entry **entries = entries_room(execution, n, few);
+    if (!entries)
         return STEM_ENOMEM;
-    int code = read_through(execution, keys, n, entries, wanted, reads);
+    int code = read_through(execution, keys, n, true, entries);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         values[i] = overlay_value(execution, entries[i]);
+    return code;
+}
+
+/* ---- Whether keys are there ------------------------------------------------------- */
+
+static int note_presence(void *context, stem_slice value)
+{
+    bool **is_there = context;
+
+    *(*is_there)++ = value.data != NULL;
+    return STEM_OK;
+}
+
+int stem_execution_has(stem_execution *execution, const stem_slice *keys, size_t n,
+                       bool *is_there)
+{
+    overlay_entry *few[FEW];
+
+    if (execution->only_reads)
+        return stem_execution_read_each(execution, NULL, keys, n, note_presence,
+                                        &is_there);
+    overlay_entry **entries = entries_room(execution, n, few);
+    if (!entries)
+        return STEM_ENOMEM;
+    int code = read_through(execution, keys, n, false, entries);
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        is_there[i] = overlay_is_there(execution, entries[i]);
     return code;
 }
 
@@ -142,7 +225,7 @@ static bool overlay_has_key(const stem_execution *execution, stem_slice start,
         const stem_slice key = {each->key, each->hh.keylen};
 
         if (overlay_is_known(each) && is_within(key, start, end) &&
-            overlay_value(execution, each).data)
+            overlay_is_there(execution, each))
             return true;
     }
     return false;
@@ -169,7 +252,8 @@ static int walk_range(stem_execution *execution, stem_engine_iter *iter, stem_sl
                       stem_slice end, bool *is_empty)
 {
     const stem_engine_ops *ops = execution->engine->ops;
-    stem_slice gap = start, key, value;
+    stem_slice gap = start, key;
+    bool is_there;
     int code;
 
     *is_empty = true;
@@ -184,8 +268,8 @@ static int walk_range(stem_execution *execution, stem_engine_iter *iter, stem_sl
         if (!copy)
             return STEM_ENOMEM;
         key.data = copy;
-        code = stem_execution_read(execution, &key, 1, &value);
-        if (code == STEM_OK && value.data) {
+        code = stem_execution_has(execution, &key, 1, &is_there);
+        if (code == STEM_OK && is_there) {
             *is_empty = false;
             return STEM_OK;
         }

@@ -52,6 +52,34 @@ START_TEST(a_commit_writes_all_that_it_says)
 }
 END_TEST
 
+/* Its bytes are not those that were sent: they are encoded anew. */
+START_TEST(lists_as_large_as_a_commit_are_stored)
+{
+    enum { MOST = 1 << 20, LEN = MOST / 2 - 100, HEAD = 6 };
+    const size_t most = engine->max_commit_bytes;
+    unsigned char *list = calloc(1, HEAD + LEN);
+    const stem_slice packed = {(char *)list, HEAD + LEN};
+    const stem_slice two[] = {slice("STEM.COMMIT"), slice("0"), slice("-"),
+                              slice("PUT"),         slice("a"), packed,
+                              slice("PUT"),         slice("b"), packed};
+    const stem_slice one[] = {slice("STEM.PUT"), slice("c"), packed};
+
+    list[0] = 0x91; /* of one */
+    list[1] = 0xC6; /* and that is bytes */
+    list[3] = LEN >> 16;
+    list[4] = LEN >> 8 & 0xFF;
+    list[5] = LEN & 0xFF;
+    engine->max_commit_bytes = MOST;
+    ck_assert_str_eq(ask_words(two, 9), "OK");
+    ck_assert_str_eq(ask_words(one, 3), "OK");
+    engine->max_commit_bytes = most;
+    assert_holds(engine, NULL, slice("a"), packed);
+    assert_holds(engine, NULL, slice("b"), packed);
+    assert_holds(engine, NULL, slice("c"), packed);
+    free(list);
+}
+END_TEST
+
 START_TEST(the_later_of_two_writes_of_a_key_wins)
 {
     assert_reply("OK", "STEM.COMMIT", "0", "-", "PUT", "a", "\x01", "DEL", "a", "PUT",
@@ -322,6 +350,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, a_commit_writes_all_that_it_says);
+    tcase_add_test(tcase, lists_as_large_as_a_commit_are_stored);
     tcase_add_test(tcase, the_later_of_two_writes_of_a_key_wins);
     tcase_add_test(tcase, each_expectation_holds_or_fails_and_then_nothing_is_written);
     tcase_add_test(tcase, expectations_are_judged_before_the_writes_beside_them);

@@ -24,6 +24,7 @@ static const struct {
 
 typedef struct operation {
     enum kind kind;
+    size_t at; /* the word of its name */
     stem_slice key, value;
     stem_bounds bounds; /* of EMPTY */
 } operation;
@@ -75,6 +76,7 @@ static int read_operation(own_commit *commit, size_t at, operation *read)
 {
     stem_request *request = commit->request;
 
+    *read = (operation){.at = at};
     int code = read_kind(commit, at, &read->kind);
     if (code != STEM_OK)
         return code;
@@ -96,7 +98,7 @@ static int read_operations(own_commit *commit)
 {
     stem_request *request = commit->request;
     const size_t most = (request->n_args - HEAD_WORDS) / 2;
-    size_t bytes = stem_execution_bytes(request->on);
+    size_t bytes = stem_execution_own_bytes(request->on);
 
     commit->operations =
         stem_execution_room(request->on, (most + 1) * sizeof *commit->operations);
@@ -105,7 +107,6 @@ static int read_operations(own_commit *commit)
     for (size_t at = HEAD_WORDS; at < request->n_args;) {
         operation *read = &commit->operations[commit->n_operations];
 
-        *read = (operation){0};
         int code = read_operation(commit, at, read);
         if (code != STEM_OK)
             return code;
@@ -279,7 +280,8 @@ static int write_all(const own_commit *commit)
         if (each->kind == DEL)
             code = stem_execution_delete(on, each->key);
         else if (each->kind < ABSENT)
-            code = stem_execution_put(on, each->key, each->value);
+            code =
+                stem_request_store(commit->request, each->key, each->value, each->at + 2);
     }
     return code;
 }

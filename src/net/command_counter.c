@@ -15,7 +15,7 @@ enum { NUMBER_ENCODED_MOST = 9 };
 static int put_number(stem_request *request, stem_slice key, stem_value value,
                       bool *is_put)
 {
-    size_t bytes = stem_execution_bytes(request->on);
+    size_t bytes = stem_execution_own_bytes(request->on);
 
     *is_put = stem_request_admits(request, key, NUMBER_ENCODED_MOST, &bytes);
     return *is_put ? stem_request_put(request, key, &value) : STEM_OK;

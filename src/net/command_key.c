@@ -99,12 +99,12 @@ static int run_type(stem_request *request)
 static int put_stored(stem_request *request, const stem_slice *keys, stem_slice stored,
                       bool moves, bool *is_put)
 {
-    size_t bytes = stem_execution_bytes(request->on) + (moves ? keys[0].len : 0);
+    size_t bytes = stem_execution_own_bytes(request->on) + (moves ? keys[0].len : 0);
 
     *is_put = stem_request_admits(request, keys[1], stored.len, &bytes);
     if (!*is_put)
         return STEM_OK;
-    int code = stem_execution_put(request->on, keys[1], stored);
+    int code = stem_execution_put_own(request->on, keys[1], stored);
     return code == STEM_OK && moves ? stem_execution_delete(request->on, keys[0]) : code;
 }
 

@@ -73,6 +73,14 @@ int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes)
     return code;
 }
 
+int stem_request_store(stem_request *request, stem_slice key, stem_slice bytes,
+                       size_t arg)
+{
+    return bytes.data == request->args[arg].data
+               ? stem_execution_put(request->on, key, bytes)
+               : stem_execution_put_own(request->on, key, bytes);
+}
+
 static int reply_json(stem_request *request, stem_slice stored)
 {
     stem_value value;
@@ -127,10 +135,10 @@ static int put(stem_request *request, int (*read)(stem_request *, size_t, stem_s
         code = read(request, 2, &value);
     if (code != STEM_OK)
         return stem_answered(code);
-    size_t bytes = stem_execution_bytes(request->on);
+    size_t bytes = stem_execution_own_bytes(request->on);
     if (!stem_request_admits(request, key, value.len, &bytes))
         return STEM_OK;
-    code = stem_execution_put(request->on, key, value);
+    code = stem_request_store(request, key, value, 2);
     if (code == STEM_OK)
         stem_reply_status(request->reply, "OK");
     return code;

@@ -52,10 +52,13 @@ static inline void stem_reply_add(stem_reply *reply, const stem_reply *others)
     reply->bytes.failed |= others->bytes.failed;
 }
 
-/* The canonical bytes of a value that was sent packed, or as JSON; borrowed until the
- * execution's reset. */
+/* The canonical bytes of a value that was sent packed, or as JSON: the word's own, or in memory
+ * of the execution's. */
 int stem_request_packed(stem_request *request, size_t arg, stem_slice *bytes);
 int stem_request_json(stem_request *request, size_t arg, stem_slice *bytes);
+/* Stores what one of these has given for that word. */
+int stem_request_store(stem_request *request, stem_slice key, stem_slice bytes,
+                       size_t arg);
 
 /* Whether the request may name records of sessions: who shares the database and is attached, in
  * raw keys. To all others they are no keys, whatever they ask. */

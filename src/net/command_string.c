@@ -17,7 +17,7 @@ static bool admits_text(stem_request *request, stem_slice key, size_t len, size_
 /* Stores a text under a key, and replies when it is too large; `*is_put` tells. */
 static int put_text(stem_request *request, stem_slice key, stem_slice text, bool *is_put)
 {
-    size_t bytes = stem_execution_bytes(request->on);
+    size_t bytes = stem_execution_own_bytes(request->on);
 
     *is_put = admits_text(request, key, text.len, &bytes);
     if (!*is_put)
@@ -246,7 +246,7 @@ static int run_getdel(stem_request *request)
 /* The keys of a request of keys and values in turn, once all of it can be written. */
 static bool has_pairs(stem_request *request, stem_slice **keys, size_t *n, int *code)
 {
-    size_t bytes = stem_execution_bytes(request->on);
+    size_t bytes = stem_execution_own_bytes(request->on);
 
     *code = STEM_OK;
     if (request->n_args % 2 == 0) {

@@ -40,7 +40,7 @@ bool stem_text_is_real(stem_slice text, long double *x);
 /* The value that SET stores for a text: INT, STR or BIN. It borrows. */
 stem_value stem_value_of_text(stem_slice text);
 
-/* Adds what a write would come to to `*bytes`, which begins with stem_execution_bytes.
+/* Adds what a write would come to to `*bytes`, which begins with stem_execution_own_bytes.
  * Answers false, having replied, when the engine takes no such value or commit. */
 bool stem_request_admits(stem_request *request, stem_slice key, size_t value_len,
                          size_t *bytes);

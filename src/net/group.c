@@ -119,6 +119,7 @@ static void run(stem_group *group, member *of)
     stem_connection *from = of->from;
     const size_t writes = stem_execution_note(group->execution).writes;
 
+    stem_execution_begin(group->execution);
     of->reply_start = from->output.bytes.len;
     of->wants_sync = false;
     if (of->command)

@@ -88,6 +88,7 @@ START_TEST(what_tells_a_value_wants_the_right_to_read)
     ck_assert_uint_eq(wants((const char *[]){"SET", "a", "1", "nx", "get"}, 5), R | W);
     ck_assert_uint_eq(wants((const char *[]){"GETDEL", "a"}, 2), R | W);
     ck_assert_uint_eq(wants((const char *[]){"INCR", "a"}, 2), R | W);
+    ck_assert_uint_eq(wants((const char *[]){"APPEND", "a", ""}, 3), R | W);
     ck_assert_uint_eq(wants((const char *[]){"DEL", "a"}, 2), W);
 }
 END_TEST

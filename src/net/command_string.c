@@ -354,7 +354,7 @@ static int run_append(stem_request *request)
 enum { READS = STEM_COMMAND_READS, WRITES = STEM_COMMAND_WRITES };
 
 const stem_command stem_string_commands[] = {
-    {"APPEND", 3, WRITES, 1, 1, 1, run_append, NULL},
+    {"APPEND", 3, READS | WRITES, 1, 1, 1, run_append, NULL},
     {"DECR", 2, READS | WRITES, 1, 1, 1, stem_run_decr, NULL},
     {"DECRBY", 3, READS | WRITES, 1, 1, 1, stem_run_decrby, NULL},
     {"GET", 2, READS, 1, 1, 1, run_get, NULL},

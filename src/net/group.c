@@ -221,54 +221,56 @@ static int commit_all(stem_group *group)
     return code;
 }
 
-static void answer_with_failure(member *to, int code)
+static void answer_with_failure(member *to, size_t start, int code)
 {
     stem_reply *reply = &to->from->output;
 
-    reply->bytes.len = to->reply_start;
+    reply->bytes.len = to->reply_start = start;
     stem_reply_failure(reply, code);
     to->reply_len = reply->bytes.len - to->reply_start;
     to->wants_sync = to->has_written = false;
 }
 
-/* Nothing was applied: who would have written hears why. */
+/* Runs one for itself, and commits it. With a `failure`, who has written something hears of
+ * that instead. */
+static void run_apart(stem_group *group, member *of, int failure)
+{
+    enum { ATTEMPTS = 10000 };
+    const size_t start = of->from->output.bytes.len;
+    int code = STEM_CONFLICT;
+
+    for (int tries = 0; code == STEM_CONFLICT && tries < ATTEMPTS; tries++) {
+        stem_execution_reset(group->execution);
+        of->from->output.bytes.len = start;
+        run(group, of);
+        code = failure != STEM_OK && of->has_written ? failure : commit_all(group);
+    }
+    if (code != STEM_OK)
+        answer_with_failure(of, start, code);
+}
+
+/* Nothing was applied, as far as is known: who would have written hears why. The others may have
+ * read what was not, and run again. */
 static void answer_failure(stem_group *group, int code)
 {
     group->n_failures++;
     forget_all(group);
     for (size_t i = 0; i < group->n_members; i++) {
         member *each = &group->members[i];
-        const bool would_write = each->has_written;
-        const stem_execution_mark mark = stem_execution_note(group->execution);
 
-        run(group, each);
-        if (!would_write && !each->has_written)
-            continue;
-        stem_execution_take_back(group->execution, mark);
-        answer_with_failure(each, code);
+        if (each->has_written)
+            answer_with_failure(each, each->from->output.bytes.len, code);
+        else
+            run_apart(group, each, code);
     }
 }
 
 /* Each for itself: where together they are too large, or others write all the time. */
 static void commit_apart(stem_group *group)
 {
-    enum { ATTEMPTS = 10000 };
-
     forget_all(group);
-    for (size_t i = 0; i < group->n_members; i++) {
-        member *each = &group->members[i];
-        const size_t start = each->from->output.bytes.len;
-        int code = STEM_CONFLICT;
-
-        for (int tries = 0; code == STEM_CONFLICT && tries < ATTEMPTS; tries++) {
-            stem_execution_reset(group->execution);
-            each->from->output.bytes.len = start;
-            run(group, each);
-            code = commit_all(group);
-        }
-        if (code != STEM_OK)
-            answer_with_failure(each, code);
-    }
+    for (size_t i = 0; i < group->n_members; i++)
+        run_apart(group, &group->members[i], STEM_OK);
 }
 
 /* Puts an error in the place of a reply that has been given. */

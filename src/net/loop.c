@@ -178,18 +178,22 @@ static bool leave_to_other(stem_server *server, stem_group *group)
     return is_left;
 }
 
-/* Commits what was gathered; false when this thread has lost the loop over it. */
+static bool has_gathered(const stem_server *server)
+{
+    return server->forming && !stem_group_is_empty(server->forming);
+}
+
+/* Commits what was gathered; false when this thread has lost the loop over it. What those gather
+ * who go on then is for the next turn, so that nobody waits for all that one has sent. */
 static bool commit_forming(stem_server *server)
 {
-    while (server->forming && !stem_group_is_empty(server->forming)) {
-        stem_group *group = server->forming;
+    stem_group *group = server->forming;
 
-        server->forming = server->unused;
-        server->unused = NULL;
-        if (!leave_to_other(server, group) && !commit_here(server, group))
-            return false;
-    }
-    return true;
+    if (!has_gathered(server))
+        return true;
+    server->forming = server->unused;
+    server->unused = NULL;
+    return leave_to_other(server, group) || commit_here(server, group);
 }
 
 /* ---- The loop --------------------------------------------------------------------- */
@@ -217,7 +221,8 @@ static bool run_loop(stem_server *server)
         server->unused = NULL;
     }
     while (!is_finished(server)) {
-        const bool is_awake = server->ready || stem_spin_again(&server->spin);
+        const bool is_awake =
+            server->ready || has_gathered(server) || stem_spin_again(&server->spin);
 
         stem_server_finish_reload(server);
         event_base_loop(server->base, EVLOOP_ONCE | (is_awake ? EVLOOP_NONBLOCK : 0));

@@ -131,15 +131,17 @@ static bool run_in_group(stem_connection *connection, const stem_command *comman
     const bool is_added = command
                               ? stem_group_add(group, connection, command, args, n_args)
                               : stem_group_add_transaction(group, connection);
-    if (!is_added) {
+    if (!is_added && !connection->group) {
         stem_reply_failure(&connection->output, STEM_ENOMEM);
         if (!command)
             stem_transaction_reset(&connection->transaction);
+        return true;
     }
-    /* Words that do not lie in the input go with the next request that is read. */
-    if (connection->parser.unquoted.len > 0)
+    /* An answer that is none of the group's comes behind those that are; and words that do not lie
+     * in the input go with the next request that is read. */
+    if (!is_added || connection->parser.unquoted.len > 0)
         connection->waits_for_group = true;
-    return true;
+    return is_added;
 }
 
 static void start_job(stem_connection *connection, const stem_command *command,

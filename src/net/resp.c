@@ -321,6 +321,7 @@ int stem_resp_parse(stem_resp_parser *parser, const char *data, size_t len)
         stem_resp_parser_free(parser);
     if (data[0] != '*')
         return read_line(parser, data, len);
+    parser->unquoted.len = 0;
     if (parser->n_expected == 0) {
         int state = read_count(parser, data, len);
 

@@ -44,7 +44,7 @@ typedef struct stem_resp_parser {
     size_t *offsets; /* of what was read of a request that is not complete */
     size_t n_read, n_expected, position;
     size_t scanned;       /* so many bytes from there on end no line */
-    stem_buffer unquoted; /* words of a request on one line */
+    stem_buffer unquoted; /* words of a request on one line; of another it is empty */
 } stem_resp_parser;
 
 void stem_resp_parser_init(stem_resp_parser *parser, const stem_resp_limits *limits);

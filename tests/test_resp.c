@@ -425,8 +425,9 @@ START_TEST(memory_of_a_large_request_is_given_back)
     ck_assert_int_eq(parse(bytes, len / 2), STEM_RESP_MORE);
     ck_assert_int_eq(parse(bytes, len), STEM_RESP_READY);
     ck_assert_uint_eq(parser.n_args, N);
-    assert_request("*1\r\n$4\r\nPING\r\n", "[PING]");
+    stem_resp_parser_trim(&parser);
     ck_assert_uint_le(parser.args_capacity, 1024);
+    assert_request("*1\r\n$4\r\nPING\r\n", "[PING]");
     memset(bytes, 'a', LINE);
     bytes[LINE] = '\n';
     ck_assert_int_eq(parse(bytes, LINE + 1), STEM_RESP_READY);

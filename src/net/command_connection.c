@@ -285,11 +285,11 @@ static void serve_discard(stem_connection *connection)
         stem_reply_error(&connection->output, "ERR DISCARD without MULTI");
         return;
     }
-    stem_transaction_reset(&connection->transaction);
+    stem_connection_forget_transaction(connection);
     reply_ok(connection);
 }
 
-/* What one key holds now is what EXEC will look for. */
+/* What one key holds now is what EXEC will look for. STEM_EINVAL after having replied. */
 static int watch(stem_connection *connection, stem_request *request, size_t arg)
 {
     stem_slice key, value;
@@ -297,16 +297,17 @@ static int watch(stem_connection *connection, stem_request *request, size_t arg)
     int code = stem_request_key(request, arg, &key);
     if (code == STEM_OK)
         code = stem_execution_read(request->on, &key, 1, &value);
-    if (code == STEM_OK && !stem_transaction_watch(&connection->transaction, key, value))
-        code = STEM_ENOMEM;
-    return code;
+    if (code != STEM_OK)
+        return code;
+    const char *error = stem_connection_watch(connection, key, value);
+    return error ? stem_refuse(request, error) : STEM_OK;
 }
 
 static void serve_watch(stem_connection *connection, const stem_slice *args, size_t n)
 {
     stem_execution *reader = connection->server->reader;
+    const size_t n_before = connection->transaction.n_watched;
     stem_reply *reply = &connection->output;
-    const size_t start = reply->bytes.len;
     stem_request request = {.args = args,
                             .n_args = n,
                             .scope = {connection->scope, connection->scope_len},
@@ -318,24 +319,17 @@ static void serve_watch(stem_connection *connection, const stem_slice *args, siz
         stem_reply_error(reply, "ERR WATCH inside MULTI is not allowed");
         return;
     }
-    if (connection->transaction.watched_bytes >
-        connection->server->options.max_request_bytes) {
-        stem_reply_error(reply, "NOMEM too much is watched");
-        return;
-    }
-    stem_execution_only_reads(reader);
     for (size_t i = 1; i < n && code == STEM_OK; i++) {
+        stem_execution_only_reads(reader);
         code = watch(connection, &request, i);
         stem_execution_reset(reader);
-        stem_execution_only_reads(reader);
-        if (code == STEM_OK && connection->transaction.watched_bytes >
-                                   connection->server->options.max_request_bytes)
-            code = stem_fail(STEM_ENOMEM, "too much is watched");
     }
-    stem_execution_reset(reader);
-    if (code == STEM_OK)
+    if (code == STEM_OK) {
         reply_ok(connection);
-    else if (reply->bytes.len == start)
+        return;
+    }
+    stem_connection_unwatch(connection, n_before);
+    if (code != STEM_EINVAL)
         stem_reply_failure(reply, code);
 }
 
@@ -599,7 +593,7 @@ void stem_connection_command(stem_connection *connection, const stem_command *co
     } else if (strcmp(name, "STEM.DETACH") == 0) {
         serve_detach(connection);
     } else if (strcmp(name, "UNWATCH") == 0) {
-        stem_transaction_reset(&connection->transaction);
+        stem_connection_forget_transaction(connection);
         reply_ok(connection);
     } else {
         serve_watch(connection, args, n);

@@ -235,6 +235,15 @@ static void tidy_input(stem_connection *connection)
     }
 }
 
+const char stem_input_is_full[] = "BUSY too many bytes of requests are under way";
+
+bool stem_connection_may_hold(const stem_connection *connection, size_t bytes)
+{
+    const stem_server *server = connection->server;
+
+    return server->input_bytes + bytes <= server->options.max_input_bytes;
+}
+
 /* Makes room for what the parser wants, but no more than about as much as has come already:
  * what is only claimed takes no memory. */
 static bool make_input_room(stem_connection *connection)
@@ -252,8 +261,7 @@ static bool make_input_room(stem_connection *connection)
     while (capacity < wanted)
         capacity *= 2;
     if (capacity > INPUT_FIRST &&
-        server->input_bytes - connection->input_capacity + capacity >
-            server->options.max_input_bytes)
+        !stem_connection_may_hold(connection, capacity - connection->input_capacity))
         return false;
     char *input = realloc(connection->input, capacity);
     if (!input)
@@ -269,8 +277,7 @@ static bool read_input(stem_connection *connection)
 {
     tidy_input(connection);
     if (!make_input_room(connection)) {
-        stem_reply_error(&connection->output,
-                         "BUSY too many bytes of requests are under way");
+        stem_reply_error(&connection->output, stem_input_is_full);
         stem_connection_end(connection);
         return true;
     }
@@ -356,9 +363,11 @@ static bool serve_next(stem_connection *connection)
     }
     const size_t used = connection->parser.used;
     connection->is_held = !stem_connection_serve(connection);
-    if (!connection->is_held)
-        connection->input_used += used;
-    return !connection->is_held;
+    if (connection->is_held)
+        return false;
+    connection->input_used += used;
+    stem_resp_parser_trim(&connection->parser);
+    return true;
 }
 
 /* Whether nothing more will come of it. */

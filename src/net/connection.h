@@ -22,6 +22,7 @@ typedef struct stem_watched {
     stem_slice value; /* `data` is NULL when there was none */
 } stem_watched;
 
+/* The bytes are those of the structs, too. */
 typedef struct stem_transaction {
     bool is_open;   /* after MULTI */
     bool is_failed; /* a command could not be queued: EXEC gives up */
@@ -92,6 +93,9 @@ void stem_connection_end(stem_connection *connection);
 /* Whether something keeps it from taking the next request. */
 bool stem_connection_is_waiting(const stem_connection *connection);
 
+/* Whether so many bytes more of requests may be under way; the error to reply where not. */
+bool stem_connection_may_hold(const stem_connection *connection, size_t bytes);
+extern const char stem_input_is_full[];
 /* Requests may be as large as the options say: it has logged in. */
 void stem_connection_allow(stem_connection *connection);
 
@@ -137,12 +141,22 @@ void stem_transaction_reset(stem_transaction *transaction);
 /* Copies a command behind the others; false when there is no memory. */
 bool stem_transaction_queue(stem_transaction *transaction, const stem_command *command,
                             const stem_slice *args, size_t n_args);
-/* Notes what a key holds now, an absent one with `data` NULL. */
-bool stem_transaction_watch(stem_transaction *transaction, stem_slice key,
-                            stem_slice value);
 /* Whether all that is watched is as it was. */
 int stem_transaction_judge(const stem_transaction *transaction, stem_execution *on,
                            bool *is_unchanged);
+
+/* The same for the transaction of a connection, whose bytes are among those of all requests under
+ * way: the error to reply, or NULL. */
+const char *stem_connection_queue(stem_connection *connection,
+                                  const stem_command *command, const stem_slice *args,
+                                  size_t n_args);
+/* Notes what a key holds now, an absent one with `data` NULL. */
+const char *stem_connection_watch(stem_connection *connection, stem_slice key,
+                                  stem_slice value);
+/* Forgets what is watched but for the first. */
+void stem_connection_unwatch(stem_connection *connection, size_t n_kept);
+/* Forgets all of it. */
+void stem_connection_forget_transaction(stem_connection *connection);
 
 /* ---- command_connection.c ----------------------------------------------------------- */
 

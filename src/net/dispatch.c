@@ -134,7 +134,7 @@ static bool run_in_group(stem_connection *connection, const stem_command *comman
     if (!is_added && !connection->group) {
         stem_reply_failure(&connection->output, STEM_ENOMEM);
         if (!command)
-            stem_transaction_reset(&connection->transaction);
+            stem_connection_forget_transaction(connection);
         return true;
     }
     /* An answer that is none of the group's comes behind those that are; and words that do not lie
@@ -261,18 +261,18 @@ static void run_on_worker(stem_connection *connection, const stem_command *comma
 static void queue(stem_connection *connection, const stem_command *command,
                   const stem_slice *args, size_t n_args)
 {
-    stem_transaction *transaction = &connection->transaction;
     stem_reply *reply = &connection->output;
 
     if (!command->run || (command->flags & (STEM_COMMAND_NO_MULTI | STEM_COMMAND_BLOCKS |
                                             STEM_COMMAND_LANDED))) {
         stem_reply_about(reply, "ERR ", command, " is not allowed in a transaction");
-        transaction->is_failed = true;
-    } else if (transaction->queued_bytes >
-                   connection->server->options.max_request_bytes ||
-               !stem_transaction_queue(transaction, command, args, n_args)) {
-        stem_reply_error(reply, "NOMEM the transaction is too large");
-        transaction->is_failed = true;
+        connection->transaction.is_failed = true;
+        return;
+    }
+    const char *error = stem_connection_queue(connection, command, args, n_args);
+    if (error) {
+        stem_reply_error(reply, error);
+        connection->transaction.is_failed = true;
     } else {
         stem_reply_status(reply, "QUEUED");
     }
@@ -281,7 +281,7 @@ static void queue(stem_connection *connection, const stem_command *command,
 /* EXEC: whether there is a transaction that can run. */
 static bool can_execute(stem_connection *connection)
 {
-    stem_transaction *transaction = &connection->transaction;
+    const stem_transaction *transaction = &connection->transaction;
 
     if (!transaction->is_open)
         stem_reply_error(&connection->output, "ERR EXEC without MULTI");
@@ -290,7 +290,7 @@ static bool can_execute(stem_connection *connection)
                          "EXECABORT Transaction discarded because of previous errors.");
     else
         return true;
-    stem_transaction_reset(transaction);
+    stem_connection_forget_transaction(connection);
     return false;
 }
 

@@ -332,7 +332,7 @@ static void empty(stem_group *group)
 
     for (size_t i = 0; i < group->n_members; i++)
         if (!group->members[i].command)
-            stem_transaction_reset(&group->members[i].from->transaction);
+            stem_connection_forget_transaction(group->members[i].from);
     metrics->commits += group->n_commits;
     metrics->commit_conflicts += group->n_conflicts;
     metrics->commit_failures += group->n_failures;

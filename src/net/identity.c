@@ -144,7 +144,7 @@ void stem_connection_leave(stem_connection *connection)
     if (!connection->is_authenticated)
         return;
     if (!connection->group)
-        stem_transaction_reset(&connection->transaction);
+        stem_connection_forget_transaction(connection);
     if (connection->has_session)
         stem_sessions_leave(server->sessions, &connection->session, connection->slot,
                             connection);
@@ -159,7 +159,7 @@ void stem_connection_leave(stem_connection *connection)
 
 void stem_connection_forget(stem_connection *connection)
 {
-    stem_transaction_reset(&connection->transaction);
+    stem_connection_forget_transaction(connection);
     free(connection->scope);
     free(connection->name);
     stem_access_release(connection->access);

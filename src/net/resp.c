@@ -60,15 +60,31 @@ void stem_resp_parser_init(stem_resp_parser *parser, const stem_resp_limits *lim
     parser->limits.max_bytes = smaller(limits->max_bytes, SIZE_MAX / 4);
 }
 
-void stem_resp_parser_free(stem_resp_parser *parser)
+static void free_args(stem_resp_parser *parser)
 {
     free(parser->args);
     free(parser->offsets);
-    free(parser->unquoted.data);
     parser->args = NULL;
     parser->offsets = NULL;
-    parser->args_capacity = 0;
+    parser->n_args = parser->args_capacity = 0;
+}
+
+static void free_unquoted(stem_resp_parser *parser)
+{
+    free(parser->unquoted.data);
     parser->unquoted = (stem_buffer){0};
+}
+
+void stem_resp_parser_free(stem_resp_parser *parser)
+{
+    free_args(parser);
+    free_unquoted(parser);
+}
+
+void stem_resp_parser_trim(stem_resp_parser *parser)
+{
+    if (parser->args_capacity > KEPT_ARGS)
+        free_args(parser);
 }
 
 /* Grows with the words that have arrived, whatever number of them was claimed. */
@@ -316,9 +332,8 @@ int stem_resp_parse(stem_resp_parser *parser, const char *data, size_t len)
 {
     if (len == 0)
         return more(parser, 1);
-    if (parser->n_read == 0 &&
-        (parser->args_capacity > KEPT_ARGS || parser->unquoted.capacity > KEPT_BYTES))
-        stem_resp_parser_free(parser);
+    if (parser->n_read == 0 && parser->unquoted.capacity > KEPT_BYTES)
+        free_unquoted(parser);
     if (data[0] != '*')
         return read_line(parser, data, len);
     parser->unquoted.len = 0;

@@ -49,6 +49,9 @@ typedef struct stem_resp_parser {
 
 void stem_resp_parser_init(stem_resp_parser *parser, const stem_resp_limits *limits);
 void stem_resp_parser_free(stem_resp_parser *parser);
+/* Gives back what a request of many words took, which has been served: `args` are gone. Words that
+ * lie in the parser stay. */
+void stem_resp_parser_trim(stem_resp_parser *parser);
 
 /* Reads on in `data`, which begins with the first byte of a request: between calls that
  * answer MORE it may move and grow, and nothing else. Arrays of bulk strings are requests, and

@@ -6,24 +6,40 @@
 
 #include "connection.h"
 
+static void free_watched(stem_transaction *transaction, size_t n_kept)
+{
+    while (transaction->n_watched > n_kept) {
+        const stem_watched *last = &transaction->watched[--transaction->n_watched];
+
+        transaction->watched_bytes -= sizeof *last + last->key.len + last->value.len;
+        free((char *)last->key.data);
+    }
+}
+
 void stem_transaction_reset(stem_transaction *transaction)
 {
     for (size_t i = 0; i < transaction->n_queued; i++)
         free(transaction->queued[i].args);
-    for (size_t i = 0; i < transaction->n_watched; i++)
-        free((char *)transaction->watched[i].key.data);
+    free_watched(transaction, 0);
     free(transaction->queued);
     free(transaction->watched);
     *transaction = (stem_transaction){0};
 }
 
-/* The words and their bytes in one block. */
-static stem_slice *copy_args(const stem_slice *args, size_t n_args, size_t *bytes)
+/* What a command takes when it is queued. */
+static size_t queued_size(const stem_slice *args, size_t n_args)
 {
-    *bytes = n_args * sizeof *args;
+    size_t bytes = sizeof(stem_queued) + n_args * sizeof *args;
+
     for (size_t i = 0; i < n_args; i++)
-        *bytes += args[i].len;
-    stem_slice *copy = malloc(*bytes);
+        bytes += args[i].len;
+    return bytes;
+}
+
+/* The words and their bytes in one block. */
+static stem_slice *copy_args(const stem_slice *args, size_t n_args)
+{
+    stem_slice *copy = malloc(queued_size(args, n_args));
     if (!copy)
         return NULL;
     char *end = (char *)(copy + n_args);
@@ -51,23 +67,21 @@ static bool grow(void **items, size_t size, size_t n, size_t *capacity)
 bool stem_transaction_queue(stem_transaction *transaction, const stem_command *command,
                             const stem_slice *args, size_t n_args)
 {
-    size_t bytes;
     void *queued = transaction->queued;
 
     if (!grow(&queued, sizeof *transaction->queued, transaction->n_queued,
               &transaction->queued_capacity))
         return false;
     transaction->queued = queued;
-    stem_slice *copy = copy_args(args, n_args, &bytes);
+    stem_slice *copy = copy_args(args, n_args);
     if (!copy)
         return false;
     transaction->queued[transaction->n_queued++] = (stem_queued){command, copy, n_args};
-    transaction->queued_bytes += bytes;
+    transaction->queued_bytes += queued_size(args, n_args);
     return true;
 }
 
-bool stem_transaction_watch(stem_transaction *transaction, stem_slice key,
-                            stem_slice value)
+static bool add_watched(stem_transaction *transaction, stem_slice key, stem_slice value)
 {
     void *watched = transaction->watched;
 
@@ -86,7 +100,7 @@ bool stem_transaction_watch(stem_transaction *transaction, stem_slice key,
     added->key.len = key.len;
     added->value.data = value.data ? copy + key.len : NULL;
     added->value.len = value.len;
-    transaction->watched_bytes += key.len + value.len;
+    transaction->watched_bytes += sizeof *added + key.len + value.len;
     return true;
 }
 
@@ -106,4 +120,57 @@ int stem_transaction_judge(const stem_transaction *transaction, stem_execution *
             *is_unchanged = false;
     }
     return code;
+}
+
+/* ---- A connection's own ----------------------------------------------------------- */
+
+const char *stem_connection_queue(stem_connection *connection,
+                                  const stem_command *command, const stem_slice *args,
+                                  size_t n_args)
+{
+    const size_t bytes = queued_size(args, n_args);
+    stem_transaction *transaction = &connection->transaction;
+
+    if (!stem_connection_may_hold(connection, bytes))
+        return stem_input_is_full;
+    /* One request fits, however large it is. */
+    if (transaction->queued_bytes > connection->server->options.max_request_bytes ||
+        !stem_transaction_queue(transaction, command, args, n_args))
+        return "NOMEM the transaction is too large";
+    connection->server->input_bytes += bytes;
+    return NULL;
+}
+
+const char *stem_connection_watch(stem_connection *connection, stem_slice key,
+                                  stem_slice value)
+{
+    const size_t bytes = sizeof(stem_watched) + key.len + value.len;
+    stem_transaction *transaction = &connection->transaction;
+
+    if (!stem_connection_may_hold(connection, bytes))
+        return stem_input_is_full;
+    if (transaction->watched_bytes + bytes >
+            connection->server->options.max_request_bytes ||
+        !add_watched(transaction, key, value))
+        return "NOMEM too much is watched";
+    connection->server->input_bytes += bytes;
+    return NULL;
+}
+
+void stem_connection_unwatch(stem_connection *connection, size_t n_kept)
+{
+    stem_transaction *transaction = &connection->transaction;
+    const size_t before = transaction->watched_bytes;
+
+    free_watched(transaction, n_kept);
+    connection->server->input_bytes -= before - transaction->watched_bytes;
+}
+
+void stem_connection_forget_transaction(stem_connection *connection)
+{
+    stem_transaction *transaction = &connection->transaction;
+
+    connection->server->input_bytes -=
+        transaction->queued_bytes + transaction->watched_bytes;
+    stem_transaction_reset(transaction);
 }

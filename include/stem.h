@@ -850,7 +850,7 @@ typedef struct stem_server_options {
 
     size_t max_clients;       /* connections at a time; default 10,000 */
     size_t max_request_bytes; /* of one request, 4 KiB to 8 GiB; default 64 MiB */
-    size_t max_input_bytes;   /* of all requests under way together; default 1 GiB */
+    size_t max_input_bytes;   /* of all requests, queued and watched too; default 1 GiB */
     size_t max_output_bytes;  /* of one connection's answers that wait; default 256 MiB */
     size_t idle_seconds;  /* after which a silent connection is closed; default 3,600 */
     size_t login_seconds; /* within which a connection must log in; default 10 */

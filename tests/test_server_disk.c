@@ -211,8 +211,7 @@ START_TEST(a_sync_that_fails_is_told_to_who_asked_for_it)
     redisAppendCommand(client, "STEM.COMMIT 0 SYNC PUT b %s", packed);
     redisAppendCommand(client, "SET c 1");
     ck_assert_str_eq(next_answer(client), "+OK");
-    ck_assert_str_eq(next_answer(client),
-                     "-UNKNOWN written, but not known to be durable");
+    ck_assert_str_eq(next_answer(client), "-UNKNOWN not known to be applied and durable");
     ck_assert_str_eq(next_answer(client), "+OK");
     io_fails.sync = 0;
     assert_answer("[\"1\" \"1\" \"1\"]", client, "MGET a b c");

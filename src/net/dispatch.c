@@ -21,7 +21,7 @@ void stem_reply_failure(stem_reply *reply, int code)
         {STEM_EIO, "IOERROR the database could not be read or written"},
         {STEM_ENOMEM, "NOMEM not enough memory"},
         {STEM_ECORRUPT, "CORRUPT stored bytes are damaged"},
-        {STEM_EUNKNOWN, "UNKNOWN written, but not known to be durable"},
+        {STEM_EUNKNOWN, "UNKNOWN not known to be applied and durable"},
         {STEM_EREADONLY, "READONLY the database is open for reading only"},
         {STEM_EGONE, "GONE snapshot"},
         {STEM_EINVAL, "INVALID an argument is out of bounds"},

@@ -6,8 +6,8 @@
 #ifndef STEM_TESTS_SCOPE_WORLD_H
 #define STEM_TESTS_SCOPE_WORLD_H
 
+#include "engine/id.h"
 #include "hostile.h"
-#include "net/id.h"
 #include "raw_client.h"
 #include "stem.h"
 

@@ -4,7 +4,7 @@
 #ifndef STEM_NET_CONNECTION_H
 #define STEM_NET_CONNECTION_H
 
-#include "id.h"
+#include "../engine/id.h"
 #include "server.h"
 
 enum { STEM_PEER_TEXT = 64 };

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "../engine/id.h"
 #include "../error.h"
-#include "id.h"
 #include "table.h"
 
 typedef struct cursor_user {

@@ -14,7 +14,7 @@
 #ifndef STEM_NET_SESSIONS_H
 #define STEM_NET_SESSIONS_H
 
-#include "id.h"
+#include "../engine/id.h"
 
 enum { STEM_SESSION_SLOTS_MAX = 1024 };
 

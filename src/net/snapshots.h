@@ -8,7 +8,7 @@
 #ifndef STEM_NET_SNAPSHOTS_H
 #define STEM_NET_SNAPSHOTS_H
 
-#include "id.h"
+#include "../engine/id.h"
 
 /* Zero is every default. */
 typedef struct stem_snapshots_options {

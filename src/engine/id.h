@@ -1,8 +1,8 @@
 /*
- * Names that nobody guesses, for sessions and snapshots: 128 random bits.
+ * Names that nobody guesses, for sessions, snapshots and stores: 128 random bits.
  */
-#ifndef STEM_NET_ID_H
-#define STEM_NET_ID_H
+#ifndef STEM_ENGINE_ID_H
+#define STEM_ENGINE_ID_H
 
 #include "../engine.h"
 
@@ -16,6 +16,10 @@ typedef struct stem_id {
 int stem_random(void *bytes, size_t len);
 
 int stem_id_make(stem_id *id);
+static inline bool stem_id_equal(const stem_id *a, const stem_id *b)
+{
+    return memcmp(a->bytes, b->bytes, STEM_ID_BYTES) == 0;
+}
 /* As lower-case hexadecimal digits, without a NUL. */
 void stem_id_format(const stem_id *id, char text[STEM_ID_DIGITS]);
 /* False for anything but what stem_id_format writes. */

@@ -706,16 +706,19 @@ STEM_API int stem_clear(stem_db *db, const stem_range *range);
 /* Copies everything under `from`, as it was when it began, to the same paths under
  * `to`, which may be in another database; what is there besides stays, the same keys
  * are replaced. With both keys given, that key's value alone, and within one database
- * in one commit; STEM_NOTFOUND when it has none. STEM_EINVAL when one place lies within
- * the other or is the same, a snapshot of it too, when only one key is given, or when a
- * path would be too long: then nothing was copied. */
+ * in one commit, unless that is served and was opened twice; STEM_NOTFOUND when it has
+ * none. STEM_EINVAL when one place lies within the other or is the same, a snapshot of it
+ * too, however each was opened; when both are of one served database in different scopes,
+ * so that nobody here can tell; when only one key is given; or when a path would be too
+ * long: then nothing was copied. */
 STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 /* The same, and then removes what was copied: the destination is complete, and
  * durable, before the source goes. What is written to the source meanwhile is never
  * lost: a new value of an entry on its way is moved too, an entry that comes behind the
  * walk may stay in the source. What others take out of the source meanwhile may still
- * arrive. One key within one database moves in one commit. */
+ * arrive. One key within one database moves in one commit, with the same
+ * exception. */
 STEM_API int stem_move(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 

@@ -72,6 +72,15 @@ extern const stem_engine_host *const stem_serve_host;
 /* The root handle over an engine, one user of which it takes over; NULL after a failure. */
 stem_db *stem_db_over(stem_engine *engine, const stem_options *options);
 
+/* States that may be gone one after the other, when a server that knows them is replaced, before
+ * what goes on in another gives up. Each replacement takes one, and is waited for by the
+ * engine. */
+enum { STEM_STATES_MAX = 32 };
+
+/* Whether stored keys of both are keys of one place, to be compared; otherwise they are of
+ * different databases. STEM_EINVAL when they are of one, in scopes that cannot be compared. */
+int stem_db_compare_keys(const stem_db *a, const stem_db *b, bool *are_same);
+
 /* The stored length of a key below a handle, or 0 after stem_fail (STEM_EINVAL) for what is no
  * component, or a path over the limit. */
 size_t stem_key_len(const stem_db *db, const char *name);

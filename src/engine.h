@@ -32,6 +32,7 @@ static inline int stem_slice_compare(stem_slice a, stem_slice b)
 typedef struct stem_engine stem_engine;
 typedef struct stem_engine_snapshot stem_engine_snapshot;
 typedef struct stem_engine_iter stem_engine_iter;
+typedef struct stem_place_id stem_place_id; /* engine/place_id.h */
 
 /* What a read found. */
 typedef struct stem_read {
@@ -134,6 +135,11 @@ typedef struct stem_engine_ops {
     int (*estimate)(stem_engine *engine, const stem_engine_range *range,
                     stem_size_info *size);
     int (*stats)(stem_engine *engine, stem_statistics *stats);
+
+    /* Which store this is, and which place in it the keys are below, for who has two engines
+     * that may lead to one. It may be another after each call, where the store is of another
+     * process. */
+    int (*identify)(stem_engine *engine, stem_place_id *id);
 
     /* Lets a forked child go on with what it inherited: what is open answers STEM_EGONE, and
      * nothing of the parent's is touched. NULL where a child cannot. */

@@ -166,6 +166,17 @@ static int transfer_once(const stem_db *from, stem_slice source, const stem_db *
     return code;
 }
 
+static int check_differ(const stem_db *from, stem_slice source, const stem_db *to,
+                        stem_slice target)
+{
+    bool is_one_place;
+
+    int code = stem_db_compare_keys(from, to, &is_one_place);
+    if (code == STEM_OK && is_one_place && stem_slice_compare(source, target) == 0)
+        code = stem_fail(STEM_EINVAL, "the key and its destination are the same");
+    return code;
+}
+
 static int transfer_key(const stem_db *from, const char *from_key, const stem_db *to,
                         const char *to_key, bool is_move)
 {
@@ -176,10 +187,8 @@ static int transfer_key(const stem_db *from, const char *from_key, const stem_db
         return code;
     code = stem_key_make(to, to_key, &target);
     if (code == STEM_OK) {
-        if (from->engine == to->engine &&
-            stem_slice_compare(source.stored, target.stored) == 0)
-            code = stem_fail(STEM_EINVAL, "the key and its destination are the same");
-        else
+        code = check_differ(from, source.stored, to, target.stored);
+        if (code == STEM_OK)
             do
                 code = transfer_once(from, source.stored, to, target.stored, is_move);
             while (code == STEM_CONFLICT);
@@ -354,21 +363,25 @@ static int remove_all(struct transfer *transfer)
     return code == STEM_OK ? remove_gathered(transfer) : code;
 }
 
-/* Whether one handle's place lies within the other's; each contains itself. */
-static bool is_within(const stem_db *a, const stem_db *b)
+/* Refuses when one handle's place lies within the other's; each contains itself. */
+static int check_apart(const stem_db *a, const stem_db *b)
 {
-    size_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
+    const size_t len = a->prefix_len < b->prefix_len ? a->prefix_len : b->prefix_len;
+    bool is_one_place;
 
-    return a->engine == b->engine && memcmp(a->prefix, b->prefix, len) == 0;
+    int code = stem_db_compare_keys(a, b, &is_one_place);
+    if (code == STEM_OK && is_one_place && memcmp(a->prefix, b->prefix, len) == 0)
+        code = stem_fail(STEM_EINVAL, "one place lies within the other");
+    return code;
 }
 
 static int transfer_all(stem_db *from, stem_db *to, bool is_move)
 {
     struct transfer transfer = {.from = from, .to = to};
 
-    if (is_within(from, to))
-        return stem_fail(STEM_EINVAL, "one place lies within the other");
-    int code = stem_span_make(from, NULL, false, &transfer.source);
+    int code = check_apart(from, to);
+    if (code == STEM_OK)
+        code = stem_span_make(from, NULL, false, &transfer.source);
     if (code != STEM_OK)
         return code;
     transfer.arriving = stem_batch_new(to);

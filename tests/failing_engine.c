@@ -227,6 +227,14 @@ static int failing_stats(stem_engine *base, stem_statistics *stats)
     return code == STEM_OK ? inner->ops->stats(inner, stats) : code;
 }
 
+static int failing_identify(stem_engine *base, stem_place_id *id)
+{
+    stem_engine *inner = failing_of(base)->inner;
+    int code = enter("identify");
+
+    return code == STEM_OK ? inner->ops->identify(inner, id) : code;
+}
+
 /* There is no close: the engine behind is closed through its own handle. */
 static const stem_engine_ops failing_ops = {
     .name = "failing",
@@ -243,6 +251,7 @@ static const stem_engine_ops failing_ops = {
     .compact = failing_compact,
     .estimate = failing_estimate,
     .stats = failing_stats,
+    .identify = failing_identify,
 };
 
 stem_db *failing_engine_over(failing_engine *engine, stem_db *real,

@@ -111,6 +111,7 @@ static const struct shape {
     {"STEM.ESTIMATE", "b b", 20},
     {"STEM.FLUSH", "", 10},
     {"STEM.GET", "k ? JSON", 20},
+    {"STEM.PLACE", "", 5},
     {"STEM.PUT", "k m", 10},
     {"STEM.PUTJSON", "k j", 10},
     {"STEM.RANGE", "s b b d n n ? KEYS", 60},

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "buffer.h"
+#include "engine/place_id.h"
 #include "support.h"
 #include "wire_peer.h"
 
@@ -276,6 +277,19 @@ static void do_release(const wire_request *request, stem_buffer *out)
     add_code(out, STEM_OK);
 }
 
+static void do_place(stem_buffer *out)
+{
+    stem_place_id id;
+    char text[STEM_ID_DIGITS];
+
+    assert_ok(server.engine->ops->identify(server.engine, &id));
+    add_head(out, '*', 2);
+    stem_id_format(&id.store, text);
+    add_bulk(out, text, sizeof text);
+    stem_id_format(&id.place, text);
+    add_bulk(out, text, sizeof text);
+}
+
 static void do_whole(const wire_request *request, stem_buffer *out)
 {
     const stem_engine_ops *ops = server.engine->ops;
@@ -314,6 +328,8 @@ static void carry_out(const wire_request *request, peer *of, stem_buffer *out)
         do_range(request, out);
     else if (is_word(request, 0, "STEM.SNAPSHOT"))
         do_snapshot(out);
+    else if (is_word(request, 0, "STEM.PLACE"))
+        do_place(out);
     else if (is_word(request, 0, "STEM.RELEASE"))
         do_release(request, out);
     else if (is_word(request, 0, "STEM.DETACH"))

@@ -127,6 +127,8 @@ static void add_comparable(stem_buffer *out, scope_world *world,
 
     if (is_for_admins(asked) && !world->how->user && !is_error)
         stem_buffer_add_text(out, "figures");
+    else if (hostile_is(asked, "STEM.PLACE") && !is_error)
+        stem_buffer_add_text(out, "ids"); /* random ones, and a hash of one */
     else if (hostile_is(asked, "INFO"))
         add_masked(out, reply, "uptime_in_seconds:", 0);
     else if (hostile_is(asked, "HELLO"))

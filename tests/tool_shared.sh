@@ -81,3 +81,18 @@ await "nothing is served" -s served
 answers 3 "$stem" get ./x a
 says 'in use by process'
 prints 10 "$stem" get unix:x.sock a
+
+# Two connections to one server lead to one place.
+"$stem" put unix:x.sock b/c 1
+"$stem" export unix:x.sock >before
+for command in cp mv; do
+    answers 3 "$stem" $command unix:x.sock a a --to "unix:$work/x.sock"
+    says 'the same'
+    answers 3 "$stem" $command -r unix:x.sock b b --to "unix:$work/x.sock"
+    says 'one place lies within the other'
+    answers 3 "$stem" $command -r unix:x.sock '' '' --to unix:x.sock
+    says 'one place lies within the other'
+    "$stem" export unix:x.sock | cmp - before || die "a refused $command changed something"
+done
+answers 0 "$stem" mv -r unix:x.sock b d --to "unix:$work/x.sock"
+prints 1 "$stem" get unix:x.sock d/c

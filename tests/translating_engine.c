@@ -380,6 +380,13 @@ static int translating_stats(stem_engine *base, stem_statistics *stats)
     return inner->ops->stats(inner, stats);
 }
 
+static int translating_identify(stem_engine *base, stem_place_id *id)
+{
+    stem_engine *inner = inner_of(base);
+
+    return inner->ops->identify(inner, id);
+}
+
 static int translating_close(stem_engine *base)
 {
     const int code = stem_engine_release(inner_of(base));
@@ -404,6 +411,7 @@ static const stem_engine_ops translating_ops = {
     .compact = translating_compact,
     .estimate = translating_estimate,
     .stats = translating_stats,
+    .identify = translating_identify,
     .close = translating_close,
 };
 

@@ -172,6 +172,21 @@ static int leveldb_engine_stats(stem_engine *base, stem_statistics *stats)
     return STEM_OK;
 }
 
+static int leveldb_engine_identify(stem_engine *base, stem_place_id *id)
+{
+    leveldb_engine *engine = leveldb_of(base);
+    int code = STEM_OK;
+
+    pthread_mutex_lock(&engine->id_lock);
+    if (!engine->has_id)
+        code = stem_place_id_make(&engine->id);
+    engine->has_id |= code == STEM_OK;
+    if (code == STEM_OK)
+        *id = engine->id;
+    pthread_mutex_unlock(&engine->id_lock);
+    return code;
+}
+
 /* ---- Opening and closing ---------------------------------------------------------- */
 
 enum {
@@ -329,6 +344,7 @@ static void free_engine(leveldb_engine *engine)
     leveldb_writebatch_t *spare = atomic_load(&engine->spare);
     if (spare)
         leveldb_writebatch_destroy(spare);
+    pthread_mutex_destroy(&engine->id_lock);
     pthread_mutex_destroy(&engine->sync_lock);
     pthread_mutex_destroy(&engine->write_lock);
     pthread_mutex_destroy(&engine->gate.closing);
@@ -356,6 +372,7 @@ static const stem_engine_ops leveldb_ops = {
     .compact = leveldb_engine_compact,
     .estimate = leveldb_engine_estimate,
     .stats = leveldb_engine_stats,
+    .identify = leveldb_engine_identify,
     .close = leveldb_engine_close,
 };
 
@@ -376,6 +393,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     pthread_mutex_init(&engine->gate.closing, NULL);
     pthread_mutex_init(&engine->write_lock, NULL);
     pthread_mutex_init(&engine->sync_lock, NULL);
+    pthread_mutex_init(&engine->id_lock, NULL);
     atomic_init(&engine->commits, 1);
     engine->single = leveldb_writebatch_create();
     make_options(engine, options);

@@ -15,6 +15,7 @@
 #include "../engine.h"
 #include "directory.h"
 #include "gate.h"
+#include "place_id.h"
 
 enum { KEY_SLOTS = 1024, RECENT_PUTS = 32, RECENT_KEY = 96 };
 
@@ -43,7 +44,9 @@ typedef struct leveldb_engine {
     /* Readers use `db` inside it; closed while `db` is replaced. */
     stem_gate gate;
     bool verify;
-    bool is_new;                         /* to be made: never again once it was opened */
+    bool is_new; /* to be made: never again once it was opened */
+    bool has_id;
+    stem_place_id id;                    /* made when it is first asked for */
     atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */
 
     atomic_size_t open_readers; /* iterators and snapshots, which cannot outlive `db` */
@@ -67,6 +70,8 @@ typedef struct leveldb_engine {
     bool
         must_save; /* a sync has failed, and what it was about is in the memtable alone */
     uint64_t synced; /* the number of the commit up to which all is durable */
+
+    pthread_mutex_t id_lock; /* of `id` and `has_id` */
 } leveldb_engine;
 
 static inline leveldb_engine *leveldb_of(stem_engine *engine)

@@ -9,6 +9,7 @@
 
 #include "../error.h"
 #include "option.h"
+#include "place_id.h"
 #include "remote_engine.h"
 #include "store.h"
 
@@ -382,6 +383,32 @@ int stem_remote_ask_settings(stem_engine *base, stem_options *options)
     return ask_pairs(remote_of(base), "STEM.SETTINGS", take_setting, options);
 }
 
+static bool read_id(const stem_remote_reply *reply, size_t i, stem_id *id)
+{
+    return reply->items[i].kind == STEM_REPLY_STRING &&
+           stem_id_parse(stem_remote_reply_text(reply, i), id);
+}
+
+static int remote_identify(stem_engine *base, stem_place_id *id)
+{
+    remote_engine *engine = remote_of(base);
+    stem_remote_request request = {.n_long = 0};
+    stem_remote_reply reply = {.is_packed = true};
+    stem_place_id told;
+
+    stem_remote_request_begin(&request, 1);
+    stem_remote_request_text(&request, "STEM.PLACE");
+    int code = stem_remote_call(engine, &request, STEM_REMOTE_READING, &reply);
+    if (code == STEM_OK &&
+        (!reply.is_array || reply.n < 2 || !read_id(&reply, 0, &told.store) ||
+         !read_id(&reply, 1, &told.place)))
+        code = stem_remote_misunderstood(engine);
+    if (code == STEM_OK)
+        *id = told;
+    stem_remote_reply_free(&reply);
+    return code;
+}
+
 /* ---- Opening and closing ---------------------------------------------------------- */
 
 static void free_engine(remote_engine *engine)
@@ -415,6 +442,7 @@ static const stem_engine_ops remote_ops = {
     .compact = remote_compact,
     .estimate = remote_estimate,
     .stats = remote_stats,
+    .identify = remote_identify,
     .close = remote_close,
 };
 

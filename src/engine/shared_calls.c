@@ -244,6 +244,15 @@ static int shared_stats(stem_engine *base, stem_statistics *stats)
     return code;
 }
 
+static int shared_identify(stem_engine *base, stem_place_id *id)
+{
+    shared_backend *backend = stem_shared_take(shared_of(base));
+    int code = backend->engine->ops->identify(backend->engine, id);
+
+    stem_shared_give(backend);
+    return code;
+}
+
 const stem_engine_ops stem_shared_ops = {
     .name = "shared",
     .read = shared_read,
@@ -259,6 +268,7 @@ const stem_engine_ops stem_shared_ops = {
     .compact = shared_compact,
     .estimate = shared_estimate,
     .stats = shared_stats,
+    .identify = shared_identify,
     .adopt = stem_shared_adopt,
     .close = stem_shared_close,
 };

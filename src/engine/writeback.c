@@ -108,6 +108,13 @@ static int writeback_stats(stem_engine *base, stem_statistics *stats)
     return STEM_OK;
 }
 
+static int writeback_identify(stem_engine *base, stem_place_id *id)
+{
+    stem_engine *below = writeback_of(base)->below;
+
+    return below->ops->identify(below, id);
+}
+
 /* ---- Opening and closing ---------------------------------------------------------- */
 
 enum { LEAST_BYTES = 1 << 20, MOST_BYTES = 1 << 30, MOST_MS = 60000, DEFAULT_MS = 50 };
@@ -187,6 +194,7 @@ static const stem_engine_ops writeback_ops = {
     .compact = writeback_compact,
     .estimate = writeback_estimate,
     .stats = writeback_stats,
+    .identify = writeback_identify,
     .close = writeback_close,
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "../engine/place_id.h"
 #include "../engine/store.h"
 #include "../error.h"
 #include "../value.h"
@@ -224,10 +225,17 @@ static bool has_no_holder(const stem_caller *peer)
     return peer->session && stem_sessions_slots(peer->sessions, peer->session) == 0;
 }
 
+static void reply_id(stem_reply *reply, const stem_id *id)
+{
+    char text[STEM_ID_DIGITS];
+
+    stem_id_format(id, text);
+    stem_reply_bulk(reply, text, sizeof text);
+}
+
 static int run_snapshot(stem_request *request)
 {
     const stem_caller *peer = request->peer;
-    char text[STEM_ID_DIGITS];
     stem_id id;
 
     int code = stem_snapshots_open(peer->snapshots, peer->holder, &id);
@@ -240,8 +248,7 @@ static int run_snapshot(stem_request *request)
         stem_snapshots_drop(peer->snapshots, peer->holder, &id);
         return stem_answered(stem_refuse(request, "NOSESSION the session has ended"));
     }
-    stem_id_format(&id, text);
-    stem_reply_bulk(request->reply, text, sizeof text);
+    reply_id(request->reply, &id);
     if (request->reply->bytes.failed) {
         stem_snapshots_drop(peer->snapshots, peer->holder, &id);
         return stem_fail(STEM_ENOMEM, "no memory for a reply");
@@ -387,6 +394,21 @@ static int run_settings(stem_request *request)
     return STEM_OK;
 }
 
+static int run_place(stem_request *request)
+{
+    stem_engine *engine = request->peer->engine;
+    stem_place_id id;
+
+    int code = engine->ops->identify(engine, &id);
+    if (code != STEM_OK)
+        return code;
+    stem_place_id_narrow(&id, request->scope);
+    stem_reply_array(request->reply, 2);
+    reply_id(request->reply, &id.store);
+    reply_id(request->reply, &id.place);
+    return STEM_OK;
+}
+
 /* ---- The table -------------------------------------------------------------------- */
 
 enum {
@@ -410,6 +432,7 @@ const stem_command stem_own_commands[] = {
     {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
     {"STEM.COMPACT", 3, WAITS | STEM_COMMAND_SWEEPS, 0, 0, 0, run_compact, NULL},
     {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
+    {"STEM.PLACE", 1, STEM_COMMAND_NO_MULTI, 0, 0, 0, run_place, NULL},
     {"STEM.SETTINGS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0,
      run_settings, NULL},
     {"STEM.STATS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0, run_stats,

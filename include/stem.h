@@ -793,7 +793,9 @@ STEM_API int stem_sync(stem_db *db);
  * answer with the cause, and so does any commit once the memory is full; a commit that is
  * refused leaves no trace. The last stem_close then fails, and leaves the handle open: try
  * it again, or give up with stem_close_discard. (Was an iterator or a batch the last, then
- * the engine stays open and goes on trying, and the next stem_open takes it over.)
+ * the engine stays open and goes on trying, and the next stem_open takes it over. Was a
+ * snapshot the last, it stays what it is, and may itself keep LevelDB from being opened
+ * again, which the text says: open the database once more, and then close it.)
  *
  * An iterator or a snapshot is opened without waiting for the disk to be written. It keeps
  * in memory, beside the limit, what it needs of what was there (`kept_bytes`), at most as

@@ -161,31 +161,23 @@ int stem_open(stem_db **db, const char *location, const stem_options *options)
     return code < 0 ? fail_location(code, "open", location) : code;
 }
 
-/* Whether closing the handle closes an engine that cannot be closed now: a snapshot finds that
- * out before it is given up. */
-static int check_close(const stem_db *db)
+static void let_go_of_frozen(void *held, stem_engine *engine)
 {
-    stem_engine *engine = db->engine;
-    const bool is_last = atomic_load(&engine->users) == 1;
+    stem_db *db = held;
 
-    return is_last && engine->ops->flush && !stem_engine_is_inherited(engine)
-               ? engine->ops->flush(engine)
-               : STEM_OK;
+    stem_frozen_release(db->frozen, engine);
+    db->frozen = NULL;
 }
 
-static int close_handle(stem_db *db, int (*release)(stem_engine *))
+/* A handle that cannot be closed keeps its snapshot, too. */
+static int close_handle(stem_db *db, bool is_discarding)
 {
-    int code = STEM_OK;
-
     if (!db)
         return STEM_OK;
-    if (db->frozen && release == stem_engine_release)
-        code = check_close(db);
-    if (code != STEM_OK)
-        return stem_fail_at(code, "close", NULL);
-    stem_frozen_release(db->frozen, db->engine);
-    db->frozen = NULL;
-    code = release(db->engine);
+    const int code = stem_engine_release_as(
+        db->engine, &(stem_engine_leave){.is_discarding = is_discarding,
+                                         .let_go = db->frozen ? let_go_of_frozen : NULL,
+                                         .held = db});
     if (code != STEM_OK)
         return stem_fail_at(code, "close", NULL);
     free(db);
@@ -194,20 +186,21 @@ static int close_handle(stem_db *db, int (*release)(stem_engine *))
 
 int stem_close(stem_db *db)
 {
-    return close_handle(db, stem_engine_release);
+    return close_handle(db, false);
 }
 
 void stem_db_release(stem_db *db)
 {
     if (stem_close(db) == STEM_OK)
         return;
+    stem_frozen_release(db->frozen, db->engine);
     stem_engine_orphan(db->engine);
     free(db);
 }
 
 int stem_close_discard(stem_db *db)
 {
-    return close_handle(db, stem_engine_release_discarding);
+    return close_handle(db, true);
 }
 
 int stem_destroy(const char *location)

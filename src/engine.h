@@ -157,6 +157,7 @@ struct stem_engine {
     size_t max_commit_bytes;     /* keys and values of one commit together */
     atomic_uint fork_generation; /* of the process that opened or adopted it */
     atomic_size_t users;         /* kept by location.c: handles, iterators, snapshots */
+    atomic_size_t leaving;       /* the same: users no more, who are about to let go */
     bool is_served; /* by another server, who alone has Stem's own records there */
 };
 
@@ -190,8 +191,17 @@ static inline void stem_engine_retain(stem_engine *engine)
 }
 /* One user less; the last closes it. When that fails the engine stays, with that user. */
 int stem_engine_release(stem_engine *engine);
-/* The same, where the last gives up what cannot be handed over. */
-int stem_engine_release_discarding(stem_engine *engine);
+
+/* How somebody leaves who is more than a user. */
+typedef struct stem_engine_leave {
+    bool is_discarding; /* the last gives up what cannot be handed over */
+    /* Closes what the user has open on the engine, once nothing can fail any more; NULL where
+     * there is nothing. */
+    void (*let_go)(void *held, stem_engine *engine);
+    void *held;
+} stem_engine_leave;
+int stem_engine_release_as(stem_engine *engine, const stem_engine_leave *leave);
+
 /* Lets go of an engine after its last release has failed, for who cannot keep it: it stays
  * open, and the next who acquires the location takes it over. */
 void stem_engine_orphan(stem_engine *engine);

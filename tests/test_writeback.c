@@ -501,6 +501,71 @@ START_TEST(a_snapshot_that_cannot_be_closed_stays_one)
 }
 END_TEST
 
+static pthread_barrier_t both;
+
+static void *close_beside(void *argument)
+{
+    pthread_barrier_wait(&both);
+    return stem_close(argument) == STEM_OK ? NULL : argument;
+}
+
+/* One of them is the last, and cannot be closed; which it is is open. */
+START_TEST(of_two_that_close_at_once_the_one_that_stays_is_as_it_was)
+{
+    const char *path = path_in(temp_dir(), "db");
+    enum { ROUNDS = 30 };
+    pthread_t thread;
+    void *left;
+
+    pthread_barrier_init(&both, NULL, 2);
+    for (int i = 0; i < ROUNDS; i++) {
+        stem_db *db = open_lazy(path);
+
+        assert_ok(stem_put(db, "a", 1));
+        stem_db *frozen = stem_snapshot(db);
+        assert_ok(stem_put(db, "a", 2));
+        break_disk(true);
+        pthread_create(&thread, NULL, close_beside, frozen);
+        void *mine = close_beside(db);
+        pthread_join(thread, &left);
+        ck_assert(!mine != !left);
+        assert_contents(mine ? mine : left, mine ? "a=2" : "a=1");
+        break_disk(false);
+        db =
+            open_lazy(path); /* LevelDB may have to be opened again, without a snapshot */
+        assert_ok(stem_close(mine ? mine : left));
+        assert_contents(db, "a=2");
+        assert_ok(stem_close(db));
+    }
+    pthread_barrier_destroy(&both);
+}
+END_TEST
+
+START_TEST(a_snapshot_goes_with_the_iterator_or_batch_that_cannot_close_it)
+{
+    const char *path = path_in(temp_dir(), "db");
+    const bool is_batch = _i;
+    stem_db *db = open_lazy(path);
+
+    assert_ok(stem_put(db, "a", 1));
+    stem_db *frozen = stem_snapshot(db);
+    stem_iter *iter = is_batch ? NULL : stem_iter_open(frozen, NULL);
+    stem_batch *batch = is_batch ? stem_batch_new(frozen) : NULL;
+    assert_ok(stem_put(db, "a", 2));
+    assert_ok(stem_close(frozen));
+    assert_ok(stem_close(db));
+    break_disk(true);
+    assert_ok(stem_iter_close(iter));
+    stem_batch_free(batch);
+    break_disk(false);
+    db = open_lazy(path);
+    assert_ok(stem_flush(db));
+    ck_assert_uint_eq(stats_of(db).kept_bytes, 0);
+    assert_contents(db, "a=2");
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(a_memory_database_that_cannot_be_closed_by_an_iterator_goes)
 {
     stem_db *db;
@@ -620,6 +685,9 @@ int main(void)
     tcase_add_test(failing, what_failed_is_written_by_itself_once_the_disk_works);
     tcase_add_test(failing, a_close_that_discards_loses_what_was_not_flushed_and_no_more);
     tcase_add_test(failing, a_snapshot_that_cannot_be_closed_stays_one);
+    tcase_add_test(failing, of_two_that_close_at_once_the_one_that_stays_is_as_it_was);
+    tcase_add_loop_test(
+        failing, a_snapshot_goes_with_the_iterator_or_batch_that_cannot_close_it, 0, 2);
     tcase_add_test(failing, a_memory_database_that_cannot_be_closed_by_an_iterator_goes);
     tcase_add_test(failing,
                    an_engine_that_an_iterator_cannot_close_goes_to_the_next_open);

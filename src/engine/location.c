@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../engine.h"
@@ -449,21 +450,44 @@ static entry *entry_of(const stem_engine *engine)
     return each;
 }
 
-static int release(stem_engine *engine, bool is_discarding)
+/* Waits for those who were users until a moment ago, and still close what they had open. */
+static void await_leaving(const stem_engine *engine)
 {
-    if (atomic_fetch_sub(&engine->users, 1) > 1 || stem_engine_is_inherited(engine))
-        return STEM_OK;
+    const struct timespec moment = {.tv_nsec = 100000};
 
+    while (atomic_load(&engine->leaving) > 0)
+        nanosleep(&moment, NULL);
+}
+
+/* Closes an engine that nobody uses any more, after what its last user has open on it: that
+ * goes once all is handed over, after which closing does not fail. */
+static int close_engine(stem_engine *engine, const stem_engine_leave *leave)
+{
+    int code = STEM_OK;
+
+    await_leaving(engine);
+    if (engine->ops->discard && leave->is_discarding)
+        engine->ops->discard(engine);
+    else if (engine->ops->discard && leave->let_go)
+        code = engine->ops->flush(engine);
+    if (code != STEM_OK)
+        return code;
+    if (leave->let_go)
+        leave->let_go(leave->held, engine);
+    return engine->ops->close(engine);
+}
+
+/* The last user leaves. */
+static int release_last(stem_engine *engine, const stem_engine_leave *leave)
+{
     pthread_mutex_lock(&registry_lock);
     entry *mine = entry_of(engine);
     if (mine)
         mine->is_closing = true;
     pthread_mutex_unlock(&registry_lock);
+    int code = close_engine(engine, leave);
     if (!mine)
-        return engine->ops->close(engine);
-    if (is_discarding && engine->ops->discard)
-        engine->ops->discard(engine);
-    int code = engine->ops->close(engine);
+        return code;
     pthread_mutex_lock(&registry_lock);
     if (code == STEM_OK) {
         if (mine->is_private)
@@ -479,6 +503,26 @@ static int release(stem_engine *engine, bool is_discarding)
     return code;
 }
 
+/* Who has something open closes it as a user no more: another may be the last by then, and
+ * closes the engine after that. */
+int stem_engine_release_as(stem_engine *engine, const stem_engine_leave *leave)
+{
+    if (leave->let_go)
+        atomic_fetch_add(&engine->leaving, 1);
+    const bool is_last =
+        atomic_fetch_sub(&engine->users, 1) == 1 && !stem_engine_is_inherited(engine);
+    if (!is_last && leave->let_go)
+        leave->let_go(leave->held, engine);
+    if (leave->let_go)
+        atomic_fetch_sub(&engine->leaving, 1);
+    return is_last ? release_last(engine, leave) : STEM_OK;
+}
+
+int stem_engine_release(stem_engine *engine)
+{
+    return stem_engine_release_as(engine, &(stem_engine_leave){.let_go = NULL});
+}
+
 void stem_engine_orphan(stem_engine *engine)
 {
     pthread_mutex_lock(&registry_lock);
@@ -491,17 +535,7 @@ void stem_engine_orphan(stem_engine *engine)
     }
     pthread_mutex_unlock(&registry_lock);
     if (is_nameless)
-        release(engine, true);
-}
-
-int stem_engine_release(stem_engine *engine)
-{
-    return release(engine, false);
-}
-
-int stem_engine_release_discarding(stem_engine *engine)
-{
-    return release(engine, true);
+        stem_engine_release_as(engine, &(stem_engine_leave){.is_discarding = true});
 }
 
 /* Removes a database, and what is left of one whose creation or removal died. */

@@ -213,6 +213,7 @@ static int adopt(shared_engine *engine)
     bool is_new;
 
     engine->may_own = false;
+    atomic_store(&engine->base.leaving, 0);
     int code = reopen_directory(engine);
     if (code != STEM_OK)
         return code;

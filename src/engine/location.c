@@ -127,8 +127,12 @@ static int check_joins(const stem_options *wanted, const stem_options *open)
 
 /* ---- A LevelDB in a directory ----------------------------------------------------- */
 
-/* Joins the engine that this process has on the directory, or says STEM_NOTFOUND;
- * STEM_EGONE while it is being opened or closed. */
+/* What a look for the engine of a directory finds, beside the codes of stem.h: it is being
+ * opened or closed. It stays in this file. */
+enum { IN_MOTION = -2000 };
+
+/* Joins the engine that this process has on the directory, or says STEM_NOTFOUND, or
+ * IN_MOTION. */
 static int join(const stem_directory *dir, const stem_options *options,
                 stem_engine **engine)
 {
@@ -137,12 +141,12 @@ static int join(const stem_directory *dir, const stem_options *options,
     if (!known)
         return STEM_NOTFOUND;
     if (!known->engine || known->is_closing)
-        return STEM_EGONE;
+        return IN_MOTION;
     int code = options->must_be_new ? STEM_EXISTS : check_joins(options, &known->options);
     if (code != STEM_OK)
-        return atomic_load(&known->engine->users) > 0 ? code : STEM_EGONE;
+        return atomic_load(&known->engine->users) > 0 ? code : IN_MOTION;
     if (!known->is_orphaned && !retain_if_used(known->engine))
-        return STEM_EGONE;
+        return IN_MOTION;
     known->is_orphaned = false;
     *engine = known->engine;
     return STEM_OK;
@@ -232,7 +236,8 @@ static int open_alone(stem_directory *dir, const stem_options *options, bool *is
     return code;
 }
 
-/* One attempt; STEM_EGONE when what it saw changed meanwhile. */
+/* One attempt; STEM_EGONE when what it saw changed meanwhile, and IN_MOTION after something in
+ * the registry has. */
 static int try_acquire_directory(const char *path, const stem_options *options,
                                  const stem_engine_host *host, stem_engine **engine)
 {
@@ -245,7 +250,7 @@ static int try_acquire_directory(const char *path, const stem_options *options,
     code = join(&dir, options, engine);
     if (code != STEM_NOTFOUND) {
         stem_directory_close(&dir);
-        if (code == STEM_EGONE)
+        if (code == IN_MOTION)
             pthread_cond_wait(&registry_changed, &registry_lock);
         return code;
     }
@@ -260,10 +265,12 @@ static int acquire_directory(const char *path, const stem_options *options,
                              const stem_engine_host *host, stem_engine **engine)
 {
     enum { ATTEMPTS = 1000 };
-    int code = STEM_EGONE;
+    int code, n_gone = 0;
 
-    for (int i = 0; i < ATTEMPTS && code == STEM_EGONE; i++)
+    do {
         code = try_acquire_directory(path, options, host, engine);
+        n_gone += code == STEM_EGONE;
+    } while (code == IN_MOTION || (code == STEM_EGONE && n_gone < ATTEMPTS));
     if (code == STEM_EGONE)
         code = stem_fail(STEM_EIO, "the directory %s has been removed", path);
     return code;

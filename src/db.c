@@ -394,7 +394,7 @@ int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
 {
     stem_range keys = range ? *range : (stem_range){0};
     uint64_t n = 0;
-    int code;
+    int code, n_gone = 0;
 
     if (!count)
         return stem_fail(STEM_EINVAL, "count: the place for the count is NULL");
@@ -403,7 +403,7 @@ int stem_count(stem_db *db, const stem_range *range, uint64_t *count)
     /* A server that is another by now knows nothing of the walk, nor of a snapshot. */
     do
         code = count_once(db, &keys, &n);
-    while (code == STEM_EGONE && !db->frozen);
+    while (code == STEM_EGONE && !db->frozen && ++n_gone < STEM_STATES_MAX);
     if (code == STEM_OK)
         *count = n;
     return code;

@@ -10,10 +10,6 @@
 
 #include "iter.h"
 
-/* States that may be gone one after the other before a walk gives up. A server that is replaced
- * takes one, and is waited for by the engine. */
-enum { STATES_MAX = 32 };
-
 /* ---- Keeping ---------------------------------------------------------------------- */
 
 /* Room for a stored key and a NUL, with the prefix in it. */
@@ -126,7 +122,7 @@ int stem_iter_enter(stem_iter *iter)
 int stem_iter_resume(stem_iter *iter, int code, int (*step)(stem_iter *),
                      const stem_failure *before)
 {
-    while (code == STEM_EGONE && iter->n_gone < STATES_MAX) {
+    while (code == STEM_EGONE && iter->n_gone < STEM_STATES_MAX) {
         iter->n_gone++;
         code = stem_iter_enter(iter);
         if (code == STEM_OK && step)

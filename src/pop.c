@@ -84,11 +84,11 @@ static int find_once(const stem_db *db, size_t n, struct haul *haul)
  * now, which knows nothing of the walk. */
 static int find(const stem_db *db, size_t n, struct haul *haul)
 {
-    int code;
+    int code, n_gone = 0;
 
     do
         code = find_once(db, n, haul);
-    while (code == STEM_EGONE);
+    while (code == STEM_EGONE && ++n_gone < STEM_STATES_MAX);
     return code;
 }
 

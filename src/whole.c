@@ -207,6 +207,8 @@ struct transfer {
     stem_batch *arriving; /* puts below `to` */
     stem_batch *leaving;  /* expectations and deletions below `from` */
     moved_key buffer;
+    bool is_state_gone; /* that was walked, at the end of the last walk */
+    unsigned n_gone;    /* such ends since anything left the source */
 };
 
 typedef int visit_fn(struct transfer *transfer, stem_slice key, stem_slice value);
@@ -217,18 +219,28 @@ static int visit_source(struct transfer *transfer, const stem_db *from, visit_fn
     const stem_engine_ops *ops = from->engine->ops;
     stem_engine_iter *iter;
     stem_slice key, value;
+    int visited = STEM_OK;
 
     int code = ops->iter_open(from->engine, stem_db_snapshot(from),
                               &transfer->source.range, false, &iter);
-    if (code != STEM_OK)
-        return code;
-    while ((code = ops->iter_next(iter, &key, &value)) == STEM_OK) {
-        code = visit(transfer, key, value);
-        if (code != STEM_OK)
-            break;
+    if (code == STEM_OK) {
+        while (visited == STEM_OK &&
+               (code = ops->iter_next(iter, &key, &value)) == STEM_OK)
+            visited = visit(transfer, key, value);
+        ops->iter_close(iter);
     }
-    ops->iter_close(iter);
+    transfer->is_state_gone = code == STEM_EGONE;
+    if (visited != STEM_OK)
+        return visited;
     return code == STEM_NOTFOUND ? STEM_OK : code;
+}
+
+/* Whether to walk the source again: a server that is another by now knows nothing of the state
+ * that was walked. Any other STEM_EGONE stays, and so does this one, when it comes too often. */
+static bool walks_again(struct transfer *transfer, int code)
+{
+    return code == STEM_EGONE && transfer->is_state_gone &&
+           ++transfer->n_gone < STEM_STATES_MAX;
 }
 
 static int check_length(struct transfer *transfer, stem_slice key, stem_slice value)
@@ -255,6 +267,7 @@ static int copy_all_once(struct transfer *transfer)
     stem_db *frozen = stem_snapshot(transfer->from);
     int code = STEM_OK;
 
+    transfer->is_state_gone = false;
     if (!frozen)
         return stem_errcode();
     if (transfer->to->prefix_len > transfer->from->prefix_len)
@@ -265,8 +278,8 @@ static int copy_all_once(struct transfer *transfer)
     return code == STEM_OK ? flush(transfer->arriving, transfer->to->sync) : code;
 }
 
-/* Looks for paths that would be too long, and copies, what is there at one moment: another one
- * when a server is another by now, which knows nothing of the first. */
+/* Looks for paths that would be too long, and copies, what is there at one moment, or at
+ * another. */
 static int copy_all(struct transfer *transfer)
 {
     int code;
@@ -274,7 +287,7 @@ static int copy_all(struct transfer *transfer)
     do {
         stem_batch_reset(transfer->arriving);
         code = copy_all_once(transfer);
-    } while (code == STEM_EGONE && !transfer->from->frozen);
+    } while (!transfer->from->frozen && walks_again(transfer, code));
     return code;
 }
 
@@ -320,6 +333,7 @@ static int remove_gathered(struct transfer *transfer)
     if (code == STEM_CONFLICT)
         code = remove_one_by_one(transfer);
     stem_batch_reset(transfer->leaving);
+    transfer->n_gone = 0;
     return code;
 }
 
@@ -359,7 +373,7 @@ static int remove_all(struct transfer *transfer)
         stem_batch_reset(transfer->arriving);
         stem_batch_reset(transfer->leaving);
         code = visit_source(transfer, transfer->from, gather_entry);
-    } while (code == STEM_EGONE); /* what is left, with a server that is another by now */
+    } while (walks_again(transfer, code));
     return code == STEM_OK ? remove_gathered(transfer) : code;
 }
 

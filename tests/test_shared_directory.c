@@ -2,7 +2,10 @@
  * The directory that processes share: what lies in it meanwhile and afterwards, what may lie
  * there already, and by what names it is found.
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -218,6 +221,97 @@ START_TEST(what_a_killed_owner_left_is_destroyed_as_a_whole)
 }
 END_TEST
 
+/* ---- Waiting in one process --------------------------------------------------------- */
+
+static void *open_meanwhile(void *opened)
+{
+    return (void *)(intptr_t)stem_open(opened, shared_place,
+                                       STEM_OPTIONS(.shared = true));
+}
+
+/* Holds the lock of an owner, who does not answer, while this process opens the database twice
+ * and something else often. */
+static void open_slowly(step *given)
+{
+    enum { BOTH = 2, TIMES = 10000, MOMENT_MS = 50 };
+    struct flock owners = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    pthread_t threads[BOTH];
+    const char *empty = temp_dir();
+    stem_db *opened[BOTH], *none;
+    void *code;
+
+    const int lock = open(path_in(shared_place, "stem.lock"), O_RDWR | O_CLOEXEC);
+    must(lock >= 0 && fcntl(lock, F_OFD_SETLK, &owners) == 0);
+    for (int i = 0; i < BOTH; i++) {
+        must(pthread_create(&threads[i], NULL, open_meanwhile, &opened[i]) == 0);
+        pause_ms(MOMENT_MS);
+    }
+    for (int i = 0; i < TIMES; i++)
+        must_be(stem_open(&none, empty, STEM_OPTIONS(.shared = true, .must_exist = true)),
+                STEM_NOTFOUND);
+    close(lock);
+    for (int i = 0; i < BOTH; i++) {
+        must(pthread_join(threads[i], &code) == 0);
+        must_ok((int)(intptr_t)code);
+        must_ok(stem_close(opened[i]));
+    }
+    given->code = STEM_OK;
+}
+
+START_TEST(who_waits_for_another_opening_waits_whatever_else_is_opened)
+{
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, A, close_it, 0);
+    expect(STEM_OK, A, open_slowly, 0);
+}
+END_TEST
+
+/* ---- Removed ------------------------------------------------------------------------ */
+
+static void pop_one(step *given)
+{
+    stem_entry *entries;
+    size_t n;
+
+    given->code = stem_pop_first(shared_db, 1, &entries, &n);
+}
+
+/* Copies or moves: all of another database there, or all that is there to it. */
+static void transfer_there(step *given)
+{
+    int (*transfer)(stem_db *, const char *, stem_db *, const char *) =
+        given->value ? stem_move : stem_copy;
+    stem_db *memory;
+
+    must_ok(stem_open(&memory, "mem:", NULL));
+    must_ok(stem_put(memory, "a", 1));
+    given->code = given->more ? transfer(memory, NULL, shared_db, NULL)
+                              : transfer(shared_db, NULL, memory, NULL);
+    must_ok(stem_has(memory, "a"));
+    must_ok(stem_close(memory));
+}
+
+static void clear_it(step *given)
+{
+    given->code = stem_clear(shared_db, NULL);
+}
+
+START_TEST(every_call_ends_once_the_directory_is_removed)
+{
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, B, open_shared, 0);
+    expect(STEM_OK, A, put_value, .key = "a", .value = 1);
+    remove_tree(shared_place);
+    kill_sharer(A);
+    expect(STEM_EGONE, B, count_all, 0);
+    expect(STEM_EGONE, B, pop_one, 0);
+    expect(STEM_EGONE, B, clear_it, 0);
+    for (int i = 0; i < 4; i++)
+        expect(STEM_EGONE, B, transfer_there, .value = i % 2, .more = i / 2);
+    expect(STEM_OK, B, close_it, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shared directory");
@@ -232,6 +326,9 @@ int main(void)
     tcase_add_test(directory, what_is_shared_is_not_destroyed);
     tcase_add_test(directory, between_two_owners_nobody_gets_it_for_himself);
     tcase_add_test(directory, what_a_killed_owner_left_is_destroyed_as_a_whole);
+    tcase_add_test(directory,
+                   who_waits_for_another_opening_waits_whatever_else_is_opened);
+    tcase_add_test(directory, every_call_ends_once_the_directory_is_removed);
 
     tcase_add_test(places, somebody_else_is_not_answered_even_if_the_modes_let_him_in);
     tcase_add_test(places, a_path_of_any_length_is_shared);

@@ -383,6 +383,11 @@ size_t stem_batch_held(const stem_batch *batch)
     return batch->held;
 }
 
+size_t stem_batch_items(const stem_batch *batch)
+{
+    return batch->n_writes + batch->n_expectations;
+}
+
 void stem_batch_at(const stem_batch *batch, size_t i, const stem_write **write,
                    const stem_expectation **expectation)
 {

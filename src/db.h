@@ -132,6 +132,8 @@ int stem_batch_add_stored(stem_batch *batch, stem_slice key, const stem_slice *v
 int stem_batch_expect_stored(stem_batch *batch, stem_slice key, stem_slice value);
 /* The memory its writes and expectations take. */
 size_t stem_batch_held(const stem_batch *batch);
+/* Its writes and expectations. */
+size_t stem_batch_items(const stem_batch *batch);
 /* The write and the expectation added as number `i` of each, borrowed until the reset. */
 void stem_batch_at(const stem_batch *batch, size_t i, const stem_write **write,
                    const stem_expectation **expectation);

@@ -155,6 +155,7 @@ struct stem_engine {
     size_t max_key_bytes;
     size_t max_value_bytes;
     size_t max_commit_bytes;     /* keys and values of one commit together */
+    size_t max_commit_items;     /* writes and expectations of one commit together */
     atomic_uint fork_generation; /* of the process that opened or adopted it */
     atomic_size_t users;         /* kept by location.c: handles, iterators, snapshots */
     atomic_size_t leaving;       /* the same: users no more, who are about to let go */

@@ -11,14 +11,25 @@
 #include "db.h"
 #include "error.h"
 
-enum { CHUNK_BYTES = 1 << 20, CHUNK_ENTRIES = 1000 };
+enum {
+    CHUNK_BYTES = 1 << 20,
+    CHUNK_ENTRIES = 1000,
+    ITEM_BYTES = 64 /* more than an engine sends around the key and value of a write */
+};
 
 /* ---- Chunks ----------------------------------------------------------------------- */
 
-static bool is_full(const stem_batch *batch)
+/* Whether so much more makes neither too large a chunk nor more than the engine takes. What
+ * does not fit in an empty one goes by itself, as a put of it does. */
+static bool fits(const stem_batch *batch, const stem_engine *engine, size_t bytes,
+                 size_t n_items)
 {
-    return stem_batch_held(batch) >= CHUNK_BYTES ||
-           stem_batch_count(batch) >= CHUNK_ENTRIES;
+    const size_t items = stem_batch_items(batch) + n_items;
+    const size_t room =
+        engine->max_commit_bytes < CHUNK_BYTES ? engine->max_commit_bytes : CHUNK_BYTES;
+
+    return stem_batch_count(batch) < CHUNK_ENTRIES && items <= engine->max_commit_items &&
+           stem_batch_held(batch) + bytes + items * ITEM_BYTES <= room;
 }
 
 static int flush(stem_batch *batch, bool sync)
@@ -81,10 +92,10 @@ static int clear(stem_db *db, stem_iter *iter, stem_batch *batch)
         stem_slice key;
 
         code = move_key(db, stem_iter_below(iter), &buffer, &key);
+        if (code == STEM_OK && !fits(batch, db->engine, key.len, 1))
+            code = flush(batch, db->sync);
         if (code == STEM_OK)
             code = stem_batch_add_stored(batch, key, NULL);
-        if (code == STEM_OK && is_full(batch))
-            code = flush(batch, db->sync);
     }
     free(buffer.bytes);
     return code == STEM_OK ? flush(batch, db->sync) : code;
@@ -251,15 +262,14 @@ static int check_length(struct transfer *transfer, stem_slice key, stem_slice va
 
 static int copy_entry(struct transfer *transfer, stem_slice key, stem_slice value)
 {
+    stem_batch *arriving = transfer->arriving;
+    const stem_db *to = transfer->to;
     stem_slice moved;
 
-    int code =
-        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
-    if (code == STEM_OK)
-        code = stem_batch_add_stored(transfer->arriving, moved, &value);
-    if (code == STEM_OK && is_full(transfer->arriving))
-        code = flush(transfer->arriving, transfer->to->sync);
-    return code;
+    int code = move_key(to, below(transfer->from, key), &transfer->buffer, &moved);
+    if (code == STEM_OK && !fits(arriving, to->engine, moved.len + value.len, 1))
+        code = flush(arriving, to->sync);
+    return code == STEM_OK ? stem_batch_add_stored(arriving, moved, &value) : code;
 }
 
 static int copy_all_once(struct transfer *transfer)
@@ -337,6 +347,18 @@ static int remove_gathered(struct transfer *transfer)
     return code;
 }
 
+/* Lets go of what is gathered when this entry does not fit beside it. */
+static int make_room(struct transfer *transfer, stem_slice key, stem_slice value)
+{
+    const stem_db *from = transfer->from, *to = transfer->to;
+    const size_t moved_len = to->prefix_len + below(from, key).len;
+
+    return fits(transfer->leaving, from->engine, 2 * key.len + value.len, 2) &&
+                   fits(transfer->arriving, to->engine, moved_len + value.len, 1)
+               ? STEM_OK
+               : remove_gathered(transfer);
+}
+
 /* Gathers one entry for removal, and for another copy when the destination has not got it. */
 static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice value)
 {
@@ -344,8 +366,10 @@ static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice va
     stem_read there;
     stem_slice moved;
 
-    int code =
-        move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
+    int code = make_room(transfer, key, value);
+    if (code == STEM_OK)
+        code =
+            move_key(transfer->to, below(transfer->from, key), &transfer->buffer, &moved);
     if (code == STEM_OK)
         code = engine->ops->read(engine, NULL, &moved, 1, &there);
     if (code != STEM_OK)
@@ -359,9 +383,6 @@ static int gather_entry(struct transfer *transfer, stem_slice key, stem_slice va
         code = stem_batch_expect_stored(transfer->leaving, key, value);
     if (code == STEM_OK)
         code = stem_batch_add_stored(transfer->leaving, key, NULL);
-    if (code == STEM_OK && (is_full(transfer->leaving) || is_full(transfer->arriving) ||
-                            value.len >= CHUNK_BYTES))
-        code = remove_gathered(transfer);
     return code;
 }
 

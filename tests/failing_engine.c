@@ -263,6 +263,7 @@ stem_db *failing_engine_over(failing_engine *engine, stem_db *real,
                                         .max_key_bytes = inner->max_key_bytes,
                                         .max_value_bytes = inner->max_value_bytes,
                                         .max_commit_bytes = inner->max_commit_bytes,
+                                        .max_commit_items = inner->max_commit_items,
                                         .fork_generation = inner->fork_generation},
                                .inner = inner};
     /* One user for the handle, and one that stays, so that nobody closes the wrapper. */

@@ -195,6 +195,94 @@ START_TEST(a_copy_of_a_directory_is_another_place)
 }
 END_TEST
 
+/* ---- Small requests --------------------------------------------------------------- */
+
+static stem_db *other, *client;
+
+/* Serves as before, with requests as small as may be, or of a mebibyte, for which there are
+ * entries that take some, and in the second case one that takes all of a request. */
+static void open_small(int is_smallest)
+{
+    enum { MIB = 1 << 20, SMALLEST = 4096, AROUND = 1200 };
+    const size_t most = is_smallest ? SMALLEST : MIB, n_long = most / 4, n = 40;
+    const char *listen[] = {location, NULL};
+    char *text = calloc(1, most), name[16];
+
+    snprintf(location, sizeof location, "unix:%s", path_in(temp_dir(), "socket"));
+    assert_ok(stem_open(&db, "mem:", NULL));
+    assert_ok(stem_open(&other, "mem:", NULL));
+    assert_ok(stem_server_open(
+        &server, db, STEM_SERVER_OPTIONS(.listen = listen, .max_request_bytes = most)));
+    client = open_client();
+    for (size_t i = 0; i < n; i++) {
+        snprintf(name, sizeof name, "%03zu", i);
+        assert_ok(stem_put(other, name, stem_bin(text, i % 8 == 0 ? n_long : i)));
+    }
+    assert_ok(stem_put(client, "whole", stem_bin(text, most - AROUND)));
+    assert_ok(stem_move(client, "whole", other, "009, the whole"));
+    free(text);
+}
+
+static void close_small(void)
+{
+    assert_ok(stem_close(client));
+    assert_ok(stem_close(other));
+    close_served();
+}
+
+static void assert_count(stem_db *in, uint64_t expected)
+{
+    uint64_t n;
+
+    assert_ok(stem_count(in, NULL, &n));
+    ck_assert_uint_eq(n, expected);
+}
+
+START_TEST(whole_places_go_in_requests_that_the_server_takes)
+{
+    enum { ALL = 41 };
+
+    open_small(_i);
+    stem_db *in = stem_sub(client, "in");
+    assert_ok(stem_copy(other, NULL, in, NULL));
+    assert_count(client, ALL);
+    assert_ok(stem_move(other, NULL, client, NULL));
+    assert_count(other, 0);
+    assert_count(client, 2 * ALL);
+    assert_ok(stem_clear(in, NULL));
+    assert_count(client, ALL);
+    assert_ok(stem_move(client, NULL, other, NULL));
+    assert_count(client, 0);
+    assert_count(other, ALL);
+    assert_ok(stem_close(in));
+    close_small();
+}
+END_TEST
+
+START_TEST(many_are_cleared_and_moved_in_the_smallest_requests)
+{
+    enum { MANY = 3000 };
+    stem_batch *batch;
+    char name[16];
+
+    open_small(true);
+    assert_ok(stem_clear(other, NULL));
+    batch = stem_batch_new(db);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "%06d", i);
+        assert_ok(stem_batch_put(batch, db, name, i));
+    }
+    assert_ok(stem_batch_commit(batch, false));
+    assert_ok(stem_copy(client, NULL, other, NULL));
+    assert_ok(stem_clear(client, NULL));
+    assert_count(client, 0);
+    assert_ok(stem_move(other, NULL, client, NULL));
+    assert_count(client, MANY);
+    stem_batch_free(batch);
+    close_small();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("places");
@@ -206,6 +294,10 @@ int main(void)
     tcase_add_test(served, a_snapshot_is_in_the_place_that_it_is_of);
     tcase_add_test(served, equal_scopes_are_compared_and_others_refused);
     tcase_add_test(served, another_database_is_another_place);
+
+    TCase *small = add_case(suite, "small requests", 30);
+    tcase_add_loop_test(small, whole_places_go_in_requests_that_the_server_takes, 0, 2);
+    tcase_add_test(small, many_are_cleared_and_moved_in_the_smallest_requests);
 
     TCase *directories = add_case(suite, "directories", 30);
     tcase_add_test(directories,

@@ -427,6 +427,7 @@ stem_engine *translating_engine_over(stem_engine *inner)
                       .max_key_bytes = inner->max_key_bytes / 2 - KEY_OVERHEAD,
                       .max_value_bytes = inner->max_value_bytes - VALUE_OVERHEAD,
                       .max_commit_bytes = inner->max_commit_bytes / 2,
+                      .max_commit_items = inner->max_commit_items,
                       .fork_generation = inner->fork_generation};
     atomic_init(&engine->base.users, 1);
     engine->inner = inner;

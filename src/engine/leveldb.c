@@ -388,6 +388,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     engine->base.max_key_bytes = MAX_KEY_BYTES;
     engine->base.max_value_bytes = STEM_VALUE_MAX;
     engine->base.max_commit_bytes = max_commit_bytes;
+    engine->base.max_commit_items = SIZE_MAX;
     engine->dir = dir;
     engine->is_new = !stem_directory_has_current(dir);
     pthread_mutex_init(&engine->gate.closing, NULL);

@@ -113,7 +113,7 @@ static const struct {
 
 static size_t count_words(const stem_commit *commit)
 {
-    size_t n = 3;
+    size_t n = STEM_REMOTE_COMMIT_WORDS;
 
     for (size_t i = 0; i < commit->n_expectations; i++)
         n += expectation_words[commit->expectations[i].kind].has_value ? 3 : 2;

@@ -43,6 +43,16 @@ typedef struct remote_engine {
     char session_id[STEM_REMOTE_ID_MAX + 1];
 } remote_engine;
 
+/* The words of a commit: so many at first, and so many at most for each of its items. */
+enum { STEM_REMOTE_COMMIT_WORDS = 3, STEM_REMOTE_ITEM_WORDS = 3 };
+
+static inline size_t stem_remote_items_in(size_t words)
+{
+    return words > STEM_REMOTE_COMMIT_WORDS
+               ? (words - STEM_REMOTE_COMMIT_WORDS) / STEM_REMOTE_ITEM_WORDS
+               : 0;
+}
+
 static inline remote_engine *remote_of(stem_engine *base)
 {
     return (remote_engine *)base;

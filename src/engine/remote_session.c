@@ -140,6 +140,7 @@ static int read_attached(remote_engine *engine, const stem_remote_reply *reply)
     engine->base.max_commit_bytes = (size_t)items[COMMIT].as.integer;
     engine->max_request_bytes = limit_at(reply, REQUEST);
     engine->max_words = limit_at(reply, WORDS);
+    engine->base.max_commit_items = stem_remote_items_in(engine->max_words);
     const size_t n =
         items[SLOTS].as.integer < SLOTS_MAX ? (size_t)items[SLOTS].as.integer : SLOTS_MAX;
     return make_slots(engine, n);

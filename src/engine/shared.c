@@ -77,6 +77,7 @@ static void take_limits(shared_engine *engine)
     engine->base.max_key_bytes = backend->engine->max_key_bytes;
     engine->base.max_value_bytes = backend->engine->max_value_bytes;
     engine->base.max_commit_bytes = backend->engine->max_commit_bytes;
+    engine->base.max_commit_items = backend->engine->max_commit_items;
     stem_shared_give(backend);
 }
 

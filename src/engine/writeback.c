@@ -244,6 +244,7 @@ int stem_writeback_open(stem_engine *below, const stem_options *options,
     engine->base.max_key_bytes = below->max_key_bytes;
     engine->base.max_value_bytes = below->max_value_bytes;
     engine->base.max_commit_bytes = below->max_commit_bytes;
+    engine->base.max_commit_items = below->max_commit_items;
     engine->base.fork_generation = below->fork_generation;
     engine->below = below;
     engine->budget = options->writeback_bytes;

@@ -803,7 +803,9 @@ STEM_API int stem_sync(stem_db *db);
  * microsecond each. stem_size and the files' sizes leave out what is in memory. */
 
 /* Hands everything committed before the call to the engine below: it survives the death of
- * the process. Nothing to do without write-back. */
+ * the process. Nothing to do without write-back. Of a served database that process is the
+ * server, whose own commits may wait in its memory when a client has read them already;
+ * this takes the right to write, as stem_sync does. */
 STEM_API int stem_flush(stem_db *db);
 
 /* Of the whole database, for people who watch it. */

@@ -123,8 +123,8 @@ typedef struct stem_engine_ops {
     int (*snapshot_open)(stem_engine *engine, stem_engine_snapshot **snapshot);
     void (*snapshot_close)(stem_engine *engine, stem_engine_snapshot *snapshot);
 
-    /* Everything committed before the call survives the process's death afterwards; NULL
-     * where every commit does. */
+    /* Everything committed before the call, by whoever, survives the process's death
+     * afterwards; NULL where every commit does. */
     int (*flush)(stem_engine *engine);
     /* Lets `close` give up what no flush could hand over, instead of failing; NULL where
      * there is nothing to give up. */

@@ -562,6 +562,43 @@ START_TEST(a_handle_that_only_reads_serves_no_writes)
 }
 END_TEST
 
+START_TEST(what_a_client_has_read_and_flushed_is_written)
+{
+    stem_statistics stats;
+    stem_db *client;
+    int64_t n;
+
+    assert_ok(stem_open(&db, path_in(temp_dir(), "lazy"),
+                        STEM_OPTIONS(.writeback_bytes = 1 << 20, .writeback_ms = 60000)));
+    server = serve(db, NULL);
+    assert_ok(stem_open(&client, served_at(), NULL));
+    assert_ok(stem_put(db, "k", 1));
+    assert_ok(stem_get_int(client, "k", &n));
+    assert_ok(stem_stats(db, &stats));
+    ck_assert_uint_gt(stats.dirty_bytes, 0);
+    assert_ok(stem_flush(client));
+    assert_ok(stem_stats(db, &stats));
+    ck_assert_uint_eq(stats.dirty_bytes, 0);
+    assert_ok(stem_close(client));
+    close_served();
+}
+END_TEST
+
+START_TEST(a_client_closes_whether_or_not_there_is_a_server)
+{
+    stem_db *client, *frozen;
+
+    open_served();
+    assert_ok(stem_open(&client, served_at(), STEM_OPTIONS(.timeout_ms = 500)));
+    frozen = stem_snapshot(client);
+    assert_ok(stem_close(client));
+    assert_ok(stem_server_close(server));
+    assert_failure(stem_flush(frozen), STEM_EIO);
+    assert_ok(stem_close(frozen));
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(a_child_closes_its_copies_of_the_servers_sockets)
 {
     const pid_t child = fork();
@@ -637,6 +674,7 @@ int main(void)
     TCase *transactions = add_case(suite, "transactions", 60);
     TCase *many = add_case(suite, "many", 60);
     TCase *beginning_and_end = add_case(suite, "beginning and end", 60);
+    TCase *clients = add_case(suite, "clients with Stem", 60);
 
     tcase_add_checked_fixture(one_client, open_served, close_what_is_left);
     tcase_add_test(one_client, what_a_client_sets_the_application_reads);
@@ -672,6 +710,8 @@ int main(void)
     tcase_add_test(beginning_and_end, tcp_works_when_insecurity_is_spelt_out);
     tcase_add_test(beginning_and_end, a_sub_database_is_served_as_if_it_were_all);
     tcase_add_test(beginning_and_end, a_handle_that_only_reads_serves_no_writes);
+    tcase_add_test(clients, what_a_client_has_read_and_flushed_is_written);
+    tcase_add_test(clients, a_client_closes_whether_or_not_there_is_a_server);
     tcase_add_test(beginning_and_end, a_child_closes_its_copies_of_the_servers_sockets);
     tcase_add_test(beginning_and_end, to_a_child_the_server_is_the_parents);
     return run_suite(suite);

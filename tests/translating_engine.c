@@ -343,6 +343,13 @@ static void translating_snapshot_close(stem_engine *base, stem_engine_snapshot *
 
 /* ---- Looking after ---------------------------------------------------------------- */
 
+static int translating_flush(stem_engine *base)
+{
+    stem_engine *inner = inner_of(base);
+
+    return inner->ops->flush(inner);
+}
+
 static int translating_sync(stem_engine *base)
 {
     stem_engine *inner = inner_of(base);
@@ -407,6 +414,7 @@ static const stem_engine_ops translating_ops = {
     .iter_close = translating_iter_close,
     .snapshot_open = translating_snapshot_open,
     .snapshot_close = translating_snapshot_close,
+    .flush = translating_flush,
     .sync = translating_sync,
     .compact = translating_compact,
     .estimate = translating_estimate,
@@ -421,7 +429,7 @@ stem_engine *translating_engine_over(stem_engine *inner)
     translating_engine *engine = calloc(1, sizeof *engine);
 
     ck_assert_ptr_nonnull(engine);
-    ck_assert(!inner->ops->flush);
+    ck_assert(inner->ops->flush && !inner->ops->discard);
     engine->base =
         (stem_engine){.ops = &translating_ops,
                       .max_key_bytes = inner->max_key_bytes / 2 - KEY_OVERHEAD,

@@ -250,19 +250,30 @@ static int remote_commit(stem_engine *base, const stem_commit *commit, size_t *f
 
 /* ---- The whole -------------------------------------------------------------------- */
 
-static int remote_sync(stem_engine *base)
+/* Has the server make durable, as far as the command says, what was committed before. */
+static int secure(remote_engine *engine, const char *command)
 {
-    remote_engine *engine = remote_of(base);
     stem_remote_request request = {.n_long = 0};
     stem_remote_reply reply = {.is_packed = true};
 
     stem_remote_request_begin(&request, 1);
-    stem_remote_request_text(&request, "STEM.SYNC");
+    stem_remote_request_text(&request, command);
     int code = stem_remote_call(engine, &request, STEM_REMOTE_READING, &reply);
     if (code == STEM_OK && !stem_remote_reply_is(&reply, STEM_REPLY_STATUS))
         code = stem_remote_misunderstood(engine);
     stem_remote_reply_free(&reply);
     return code;
+}
+
+/* A session's own commits need no flush; those of the process that serves may. */
+static int remote_flush(stem_engine *base)
+{
+    return secure(remote_of(base), "STEM.FLUSH");
+}
+
+static int remote_sync(stem_engine *base)
+{
+    return secure(remote_of(base), "STEM.SYNC");
 }
 
 static void write_range(const char *command, const stem_engine_range *range,
@@ -438,6 +449,7 @@ static const stem_engine_ops remote_ops = {
     .iter_close = stem_remote_iter_close,
     .snapshot_open = stem_remote_snapshot_open,
     .snapshot_close = stem_remote_snapshot_close,
+    .flush = remote_flush,
     .sync = remote_sync,
     .compact = remote_compact,
     .estimate = remote_estimate,

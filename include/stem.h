@@ -737,7 +737,10 @@ typedef struct stem_size_info {
 STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
 /* Compacts what lies below the handle: space of deleted and replaced values returns.
- * STEM_EREADONLY through a handle that only reads. */
+ * Others read and write meanwhile. What they write may fill half of the write buffer for every
+ * 8 MiB or so that are compacted; who writes faster waits for the rest of these, most often a
+ * fraction of a second. STEM_EREADONLY through a handle that only reads; STEM_EIO when a
+ * table cannot be written. */
 STEM_API int stem_compact(stem_db *db);
 
 /* Makes everything committed before the call survive a crash of the machine, whatever

@@ -74,6 +74,21 @@ static bool has_number(const char *path)
     return (*name >= '0' && *name <= '9') || strncmp(name, "MANIFEST-", 9) == 0;
 }
 
+/* The errno that making a file is to fail with, or 0. */
+static int failure_to_make(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+
+    if (io_fails.create != 0)
+        return io_fails.create;
+    if (io_fails.table == 0 || !dot || strcmp(dot, ".ldb") != 0)
+        return 0;
+    if (io_fails.tables_left == 0)
+        return io_fails.table;
+    io_fails.tables_left--;
+    return 0;
+}
+
 static void remember(int fd, const char *path)
 {
     struct stat status;
@@ -101,8 +116,9 @@ static int make(int directory, const char *path, int flags, mode_t mode)
     if (!(flags & O_CREAT) || !has_number(path))
         return real(directory, path, flags, mode);
     enter();
-    if (io_fails.create != 0)
-        errno = io_fails.create;
+    const int failure = failure_to_make(path);
+    if (failure != 0)
+        errno = failure;
     else
         fd = real(directory, path, flags, mode);
     if (fd >= 0)

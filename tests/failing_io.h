@@ -14,11 +14,12 @@ typedef struct failing_io {
         sync; /* fsync and fdatasync; as in Linux, what failed is never written later */
     atomic_int write;  /* to files with numbers, LevelDB's, after half of the bytes */
     atomic_int create; /* open with O_CREAT */
+    atomic_int table;  /* open with O_CREAT of a table, after `tables_left` that work */
     atomic_int remove; /* unlinkat, after `removals_left` that work */
     atomic_int thread; /* pthread_create */
     atomic_int
         syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
-    atomic_int removals_left;
+    atomic_int removals_left, tables_left;
     atomic_int
         write_delay; /* no errno: microseconds that write to a file takes at least */
     atomic_int

@@ -263,6 +263,89 @@ START_TEST(a_compaction_that_fails_is_told)
 }
 END_TEST
 
+/* ---- Compactions ------------------------------------------------------------------ */
+
+enum { LARGE = 50000, LARGE_KEYS = 24 };
+
+static int put_large(stem_db *db, int number)
+{
+    static char value[LARGE];
+    char key[32];
+
+    snprintf(key, sizeof key, "key %02d", number);
+    return stem_put(db, key, stem_strn(value, sizeof value));
+}
+
+typedef struct compaction {
+    stem_db *db;
+    int code;
+    atomic_bool is_over;
+} compaction;
+
+static void *compact(void *argument)
+{
+    compaction *work = argument;
+
+    work->code = stem_compact(work->db);
+    work->is_over = true;
+    return NULL;
+}
+
+/* Two tables on one another in LevelDB, and the newest memtable to be written first. */
+static stem_db *open_with_two_levels(const char *path)
+{
+    const stem_options options = {.write_buffer_bytes = 64 << 10, .no_compression = true};
+    stem_db *db;
+
+    assert_ok(stem_open(&db, path, &options));
+    for (int generation = 0; generation < 2; generation++) {
+        assert_ok(stem_compact(db));
+        for (int i = 0; i < LARGE_KEYS; i++)
+            assert_ok(put_large(db, i));
+    }
+    return db;
+}
+
+/* LevelDB 1.23 crashes when a memtable cannot become a table while it compacts for a caller. */
+START_TEST(a_table_that_cannot_be_written_during_a_compaction_is_survived)
+{
+    const char *path = path_in(temp_dir(), "d");
+    stem_db *db = open_with_two_levels(path);
+    compaction work = {.db = db};
+    int answers[6];
+    pthread_t thread;
+
+    /* The memtable that there is, and what the compaction writes. */
+    io_fails.tables_left = 2;
+    io_fails.table = ENOSPC;
+    io_fails.write_delay = 3000;
+    ck_assert_int_eq(pthread_create(&thread, NULL, compact, &work), 0);
+    while (io_fails.tables_left > 0 && !work.is_over)
+        usleep(500);
+    for (int i = 0; i < 6; i++) {
+        answers[i] = put_large(db, LARGE_KEYS + i);
+        ck_assert(answers[i] == STEM_OK || answers[i] == STEM_EIO);
+    }
+    ck_assert_int_eq(answers[0], STEM_OK);
+    pthread_join(thread, NULL);
+    ck_assert(work.code == STEM_OK || work.code == STEM_EIO);
+    io_fails.write_delay = 0;
+    io_fails.table = 0;
+    assert_ok(put_large(db, 0));
+    assert_ok(stem_compact(db));
+    assert_ok(stem_close(db));
+
+    assert_ok(stem_open(&db, path, NULL));
+    for (int i = 0; i < 6; i++) {
+        char key[32];
+
+        snprintf(key, sizeof key, "key %02d", LARGE_KEYS + i);
+        assert_code(stem_has(db, key), answers[i] == STEM_OK ? STEM_OK : STEM_NOTFOUND);
+    }
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(a_failed_creation_can_be_tried_again)
 {
     const char *path = path_in(temp_dir(), "d");
@@ -394,6 +477,8 @@ int main(void)
     tcase_add_test(syncs, threads_share_syncs);
     tcase_add_loop_test(writes, writes_that_fail_lose_nothing_that_was_answered, 0, 8);
     tcase_add_test(writes, a_compaction_that_fails_is_told);
+    tcase_add_test(writes,
+                   a_table_that_cannot_be_written_during_a_compaction_is_survived);
     tcase_add_test(writes, a_failed_creation_can_be_tried_again);
     tcase_add_test(writes, a_removal_that_fails_midway_never_leaves_an_earlier_state);
     tcase_add_test(writes, a_system_without_threads_is_told_and_nothing_aborts);

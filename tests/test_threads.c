@@ -251,6 +251,69 @@ START_TEST(each_thread_has_its_own_last_failure)
 }
 END_TEST
 
+/* More than LevelDB is made to compact in one piece. */
+enum { LARGE_KEYS = 400, LARGE_VALUE = 40000 };
+
+static void *compact(void *argument)
+{
+    for (int i = 0; i < 2; i++)
+        assert_ok(stem_compact(shared));
+    is_over = true;
+    return argument;
+}
+
+static void *write_meanwhile(void *argument)
+{
+    static const char text[500] = {1};
+    char key[16];
+
+    for (size_t i = 0; !is_over || i < N_KEYS; i++)
+        assert_ok(stem_put(shared, name_of("new", i % N_KEYS, key),
+                           stem_bin(text, sizeof text)));
+    return argument;
+}
+
+static void *compact_or_write(void *argument)
+{
+    return (size_t)argument <= 2 ? compact(argument) : write_meanwhile(argument);
+}
+
+START_TEST(several_compact_while_others_write)
+{
+    static unsigned char bytes[LARGE_VALUE];
+    stem_size_info size;
+    char key[16];
+
+    assert_ok(stem_open(&shared, path_in(temp_dir(), "db"),
+                        STEM_OPTIONS(.no_compression = true)));
+    for (unsigned char generation = 1; generation <= 2; generation++)
+        for (size_t i = 0; i < LARGE_KEYS; i++) {
+            bytes[0] = generation;
+            assert_ok(
+                stem_put(shared, name_of("key", i, key), stem_bin(bytes, sizeof bytes)));
+        }
+    is_over = false;
+    run(compact_or_write, 4);
+    assert_ok(stem_compact(shared));
+    assert_ok(stem_size(shared, &size));
+    const uint64_t needed = (uint64_t)LARGE_KEYS * LARGE_VALUE;
+    ck_assert_uint_ge(size.table_bytes, needed);
+    ck_assert_uint_lt(size.table_bytes, needed + needed / 8);
+    for (size_t i = 0; i < LARGE_KEYS; i++) {
+        void *data;
+        size_t len;
+
+        assert_ok(stem_get_bin(shared, name_of("key", i, key), &data, &len));
+        ck_assert_uint_eq(len, LARGE_VALUE);
+        ck_assert_int_eq(*(unsigned char *)data, 2);
+        stem_free(data);
+    }
+    for (size_t i = 0; i < N_KEYS; i++)
+        assert_ok(stem_has(shared, name_of("new", i, key)));
+    assert_ok(stem_close(shared));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("threads");
@@ -260,5 +323,6 @@ int main(void)
     tcase_add_test(tcase, a_value_is_never_seen_half_written);
     tcase_add_test(tcase, every_view_is_of_one_moment);
     tcase_add_test(tcase, each_thread_has_its_own_last_failure);
+    tcase_add_test(tcase, several_compact_while_others_write);
     return run_suite(suite);
 }

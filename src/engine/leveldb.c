@@ -102,24 +102,6 @@ int stem_leveldb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 
 /* ---- Looking after ---------------------------------------------------------------- */
 
-/* An empty end is no bound in the contract; LevelDB wants a NULL there. */
-static int leveldb_engine_compact(stem_engine *base, const stem_engine_range *range)
-{
-    stem_gate_slot *slot;
-    leveldb_engine *engine = leveldb_of(base);
-    stem_directory_usage before;
-
-    int code = stem_directory_measure(engine->dir, &before);
-    if (code == STEM_OK)
-        code = stem_leveldb_enter(engine, &slot);
-    if (code != STEM_OK)
-        return code;
-    leveldb_compact_range(engine->db, range->start.data, range->start.len,
-                          range->end.len ? range->end.data : NULL, range->end.len);
-    stem_gate_leave(slot);
-    return stem_leveldb_check_compaction(engine, before.newest_log);
-}
-
 static int leveldb_engine_estimate(stem_engine *base, const stem_engine_range *range,
                                    stem_size_info *size)
 {
@@ -346,6 +328,7 @@ static void free_engine(leveldb_engine *engine)
         leveldb_writebatch_destroy(spare);
     pthread_mutex_destroy(&engine->id_lock);
     pthread_mutex_destroy(&engine->sync_lock);
+    pthread_mutex_destroy(&engine->compact_lock);
     pthread_mutex_destroy(&engine->write_lock);
     pthread_mutex_destroy(&engine->gate.closing);
     free(engine);
@@ -369,7 +352,7 @@ static const stem_engine_ops leveldb_ops = {
     .snapshot_open = stem_leveldb_snapshot_open,
     .snapshot_close = stem_leveldb_snapshot_close,
     .sync = stem_leveldb_sync,
-    .compact = leveldb_engine_compact,
+    .compact = stem_leveldb_compact,
     .estimate = leveldb_engine_estimate,
     .stats = leveldb_engine_stats,
     .identify = leveldb_engine_identify,
@@ -393,8 +376,11 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     engine->is_new = !stem_directory_has_current(dir);
     pthread_mutex_init(&engine->gate.closing, NULL);
     pthread_mutex_init(&engine->write_lock, NULL);
+    pthread_mutex_init(&engine->compact_lock, NULL);
     pthread_mutex_init(&engine->sync_lock, NULL);
     pthread_mutex_init(&engine->id_lock, NULL);
+    engine->memtable_left = SIZE_MAX;
+    engine->write_buffer_bytes = options->write_buffer_bytes;
     atomic_init(&engine->commits, 1);
     engine->single = leveldb_writebatch_create();
     make_options(engine, options);

@@ -200,6 +200,8 @@ static int write_commit(leveldb_engine *engine, const stem_commit *commit,
     const uint64_t number =
         atomic_load_explicit(&engine->commits, memory_order_relaxed) + 1;
 
+    if (engine->memtable_left != SIZE_MAX)
+        stem_leveldb_take_memtable(engine, commit);
     int code = write_mending(engine, batch);
     note_commit(engine, commit, number);
     atomic_store_explicit(&engine->commits, number, memory_order_release);

@@ -12,89 +12,9 @@
 #include "../error.h"
 #include "leveldb_engine.h"
 #include "leveldb_files.h"
+#include "leveldb_tables.h"
 
 enum { NAME_ROOM = STEM_MANIFEST_ROOM, MESSAGE_ROOM = 640 };
-
-/* ---- The tables of the newest version --------------------------------------------- */
-
-typedef struct table {
-    uint64_t number;
-    stem_slice smallest, largest;
-} table;
-
-static int compare_tables(const void *a, const void *b)
-{
-    return stem_slice_compare(((const table *)a)->smallest, ((const table *)b)->smallest);
-}
-
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *found = c ? strchr(digits, c) : NULL;
-
-    return found ? (int)(found - digits) : -1;
-}
-
-/* Undoes in place LevelDB's escapes. It does not escape their backslash, so a key may
- * come out wrong: its table is then looked at later than it might be. */
-static stem_slice unescape(char *text, const char *end)
-{
-    char *out = text;
-
-    for (const char *in = text; in < end; in++) {
-        if (end - in >= 4 && in[0] == '\\' && in[1] == 'x' && hex_digit(in[2]) >= 0 &&
-            hex_digit(in[3]) >= 0) {
-            *out++ = (char)(hex_digit(in[2]) << 4 | hex_digit(in[3]));
-            in += 3;
-        } else {
-            *out++ = *in;
-        }
-    }
-    return (stem_slice){text, (size_t)(out - text)};
-}
-
-/* Reads " 17:123['a' @ 5 : 1 .. 'd' @ 9 : 1]". */
-static bool read_table(char *line, table *read)
-{
-    char *text;
-
-    if (*line != ' ')
-        return false;
-    read->number = strtoull(line, &text, 10);
-    char *first = strchr(text, '\'');
-    char *first_end = first ? strstr(first + 1, "' @ ") : NULL;
-    char *last = first_end ? strstr(first_end, " .. '") : NULL;
-    char *last_end = NULL;
-    if (!last)
-        return false;
-    last += strlen(" .. '");
-    for (char *at = last; (at = strstr(at, "' @ ")) != NULL; at++)
-        last_end = at;
-    if (!last_end)
-        return false;
-    read->smallest = unescape(first + 1, first_end);
-    read->largest = unescape(last, last_end);
-    return true;
-}
-
-/* The tables that the text lists, in order of their smallest keys; they point into it. */
-static table *read_tables(char *text, size_t *n)
-{
-    size_t lines = 1;
-    char *rest;
-
-    for (const char *at = text; *at; at++)
-        lines += *at == '\n';
-    table *tables = calloc(lines, sizeof *tables);
-    *n = 0;
-    if (!tables)
-        return NULL;
-    for (char *line = strtok_r(text, "\n", &rest); line;
-         line = strtok_r(NULL, "\n", &rest))
-        *n += read_table(line, &tables[*n]);
-    qsort(tables, *n, sizeof *tables, compare_tables);
-    return tables;
-}
 
 /* ---- Looking at the files --------------------------------------------------------- */
 
@@ -109,27 +29,29 @@ static bool is_damaged(const leveldb_engine *engine, uint64_t number,
     return !stem_leveldb_table_is_whole(engine->dir->fd, name);
 }
 
-static bool may_hold(const table *candidate, stem_slice key)
+static bool may_hold(const leveldb_table *candidate, stem_slice key)
 {
     return stem_slice_compare(candidate->smallest, key) <= 0 &&
            stem_slice_compare(key, candidate->largest) <= 0;
 }
 
 /* Finds a damaged table, looking from the key outwards. */
-static bool find_among(const leveldb_engine *engine, const table *tables, size_t n,
+static bool find_among(const leveldb_engine *engine, const leveldb_tables *tables,
                        stem_slice key, char name[NAME_ROOM])
 {
+    const leveldb_table *each = tables->tables;
+    const size_t n = tables->n;
     size_t before = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (may_hold(&tables[i], key) && is_damaged(engine, tables[i].number, name))
+        if (may_hold(&each[i], key) && is_damaged(engine, each[i].number, name))
             return true;
-    while (before < n && stem_slice_compare(tables[before].smallest, key) <= 0)
+    while (before < n && stem_slice_compare(each[before].smallest, key) <= 0)
         before++;
     for (size_t after = before; before > 0 || after < n;) {
-        if (before > 0 && is_damaged(engine, tables[--before].number, name))
+        if (before > 0 && is_damaged(engine, each[--before].number, name))
             return true;
-        if (after < n && is_damaged(engine, tables[after++].number, name))
+        if (after < n && is_damaged(engine, each[after++].number, name))
             return true;
     }
     return false;
@@ -140,17 +62,16 @@ static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_RO
     /* Writes go on failing for a table that a compaction found damaged, whatever the
      * key. */
     uint64_t known = atomic_load(&engine->damaged_table);
-    size_t n;
+    leveldb_tables tables;
 
     if (!key.data && known != 0 && is_damaged(engine, known, name))
         return true;
-    char *text = leveldb_property_value(engine->db, "leveldb.sstables");
-    table *tables = text ? read_tables(text, &n) : NULL;
-    bool is_found = tables && find_among(engine, tables, n, key, name);
+    if (!stem_leveldb_list_tables(engine->db, &tables))
+        return false;
+    bool is_found = find_among(engine, &tables, key, name);
     if (is_found)
         atomic_store(&engine->damaged_table, strtoull(name, NULL, 10));
-    free(tables);
-    leveldb_free(text);
+    stem_leveldb_free_tables(&tables);
     return is_found;
 }
 

@@ -1,10 +1,10 @@
 /*
  * The LevelDB engine, shared by its own files only: leveldb.c (opening, reading, looking
- * after), leveldb_commit.c, leveldb_iter.c (iterators and snapshots), leveldb_repair.c
- * (durability, and writing again after a failed write), leveldb_damage.c (LevelDB's
- * messages).
+ * after), leveldb_commit.c, leveldb_compact.c, leveldb_iter.c (iterators and snapshots),
+ * leveldb_repair.c (durability, and writing again after a failed write), leveldb_damage.c
+ * (LevelDB's messages).
  *
- * Order of locks: sync_lock, then write_lock, then the gate.
+ * Order of locks: sync_lock, then write_lock, then compact_lock, then the gate.
  */
 #ifndef STEM_ENGINE_LEVELDB_ENGINE_H
 #define STEM_ENGINE_LEVELDB_ENGINE_H
@@ -66,6 +66,14 @@ typedef struct leveldb_engine {
     uint64_t
         last_large; /* the last commit that wrote too many keys to note each; the same */
 
+    /* Held while LevelDB compacts what somebody asked for, and taken with write_lock: see
+     * leveldb_compact.c. */
+    pthread_mutex_t compact_lock;
+    /* Bytes that go into the memtable meanwhile before LevelDB could need another; SIZE_MAX
+     * when nobody counts; under write_lock. */
+    size_t memtable_left;
+    size_t write_buffer_bytes;
+
     pthread_mutex_t sync_lock;
     bool
         must_save; /* a sync has failed, and what it was about is in the memtable alone */
@@ -105,15 +113,26 @@ int stem_leveldb_read(stem_engine *engine, const stem_engine_snapshot *snapshot,
 /* leveldb_commit.c */
 int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *failed);
 
+/* leveldb_compact.c */
+int stem_leveldb_compact(stem_engine *engine, const stem_engine_range *range);
+/* In the next two write_lock must be held. Waits for LevelDB to finish what it compacts, before
+ * it is given another memtable. */
+void stem_leveldb_await_compaction(leveldb_engine *engine);
+/* Counts what a commit takes of a memtable that is not to be exceeded, waiting when none is
+ * left. */
+void stem_leveldb_take_memtable(leveldb_engine *engine, const stem_commit *commit);
+
 /* leveldb_repair.c; write_lock must be held. Makes LevelDB take writes again after one
  * failed: renews the log, or reopens the database. */
 int stem_leveldb_repair(leveldb_engine *engine);
-/* Whether a compaction has worked, which LevelDB does not tell: it begins with a log
- * newer than the one there was, and fails by refusing writes from then on. */
-int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log);
+/* Whether LevelDB accepts writes: a compaction tells its failure in no other way. */
+int stem_leveldb_check(leveldb_engine *engine);
 /* Lets LevelDB begin a new log and waits until the old one has become a table: compacts
- * the range of one key that nobody has, which does this first. */
+ * the range of one key that nobody has, which does this first. Nobody else may write, or LevelDB
+ * might join the two and stay with the old log. */
 void stem_leveldb_renew_log(leveldb_engine *engine);
+/* The same, and says whether it has worked: then the memtable is empty. */
+int stem_leveldb_empty_memtable(leveldb_engine *engine);
 /* Makes everything written so far durable. */
 int stem_leveldb_sync(stem_engine *engine);
 

@@ -116,6 +116,7 @@ int stem_leveldb_repair(leveldb_engine *engine)
 {
     stem_failure last;
 
+    stem_leveldb_await_compaction(engine);
     stem_failure_save(&last);
     int code = repair(engine);
     if (code == STEM_OK)
@@ -123,30 +124,35 @@ int stem_leveldb_repair(leveldb_engine *engine)
     return code;
 }
 
-int stem_leveldb_check_compaction(leveldb_engine *engine, uint64_t old_log)
+static int refuse_writes(leveldb_engine *engine, char *message)
 {
-    int code = STEM_OK;
+    engine->must_repair = true;
+    return stem_leveldb_fail(engine, message);
+}
+
+int stem_leveldb_check(leveldb_engine *engine)
+{
+    char *message = write_nothing(engine);
+
+    return message ? refuse_writes(engine, message) : STEM_OK;
+}
+
+int stem_leveldb_empty_memtable(leveldb_engine *engine)
+{
+    stem_directory_usage before;
     char *message;
 
-    pthread_mutex_lock(&engine->write_lock);
-    bool is_whole = !engine->must_repair && has_renewed(engine, old_log, &message);
-    if (!engine->must_repair && !is_whole && !message) {
-        /* LevelDB joins writers, and one of a commit at the same moment may have taken the
-         * request for a new log along without looking at it. Now there is none. */
-        stem_leveldb_renew_log(engine);
-        is_whole = has_renewed(engine, old_log, &message);
-    }
-    if (engine->must_repair) {
-        code = stem_leveldb_repair(engine);
-    } else if (!is_whole) {
-        engine->must_repair = true;
-        code = message ? stem_leveldb_fail(engine, message)
-                       : stem_directory_probe(engine->dir, ROOM_TO_SPARE);
-        if (code == STEM_OK)
-            code = stem_fail(STEM_EIO, "LevelDB began no new log");
-    }
-    pthread_mutex_unlock(&engine->write_lock);
-    return code;
+    int code = stem_directory_measure(engine->dir, &before);
+    if (code != STEM_OK)
+        return code;
+    stem_leveldb_renew_log(engine);
+    if (has_renewed(engine, before.newest_log, &message))
+        return STEM_OK;
+    if (message)
+        return refuse_writes(engine, message);
+    engine->must_repair = true;
+    code = stem_directory_probe(engine->dir, ROOM_TO_SPARE);
+    return code == STEM_OK ? stem_fail(STEM_EIO, "LevelDB began no new log") : code;
 }
 
 int stem_leveldb_enter_closed(leveldb_engine *engine, stem_gate_slot **slot)

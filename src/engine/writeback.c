@@ -160,6 +160,18 @@ static void free_engine(writeback_engine *engine)
     free(engine);
 }
 
+/* Closes what is below, from where on no round uses it: one may still be under way, or come, for
+ * nothing but what a commit took that ran out of memory. */
+static int close_below(writeback_engine *engine)
+{
+    pthread_mutex_lock(&engine->round_lock);
+    int code = engine->below->ops->close(engine->below);
+    if (code == STEM_OK)
+        atomic_store(&engine->is_discarded, true);
+    pthread_mutex_unlock(&engine->round_lock);
+    return code;
+}
+
 /* The thread goes last, because what fails to close must stay usable. */
 static int writeback_close(stem_engine *base)
 {
@@ -167,7 +179,7 @@ static int writeback_close(stem_engine *base)
     int code = stem_wb_flush(base);
 
     if (code == STEM_OK)
-        code = engine->below->ops->close(engine->below);
+        code = close_below(engine);
     if (code != STEM_OK) {
         atomic_store(&engine->is_discarded, false);
         return code;

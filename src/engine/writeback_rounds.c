@@ -174,10 +174,11 @@ static int attempt(writeback_engine *engine)
     return code;
 }
 
+/* Whether a round has something to do, be it to give back what a commit took that ran out of
+ * memory. */
 static bool is_dirty(const writeback_engine *engine)
 {
-    return atomic_load(&engine->committed) != atomic_load(&engine->handed_over) &&
-           !atomic_load(&engine->is_discarded);
+    return wb_dirty_bytes(engine) > 0 && !atomic_load(&engine->is_discarded);
 }
 
 /* When to write what is gathered; state_lock is held. */

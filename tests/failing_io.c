@@ -172,6 +172,20 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t size)
     return written;
 }
 
+EXPORT int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    static int (*real)(int, int, off_t, off_t);
+
+    if (!real)
+        *(void **)&real = next("fallocate");
+    if (io_fails.interruptions > 0) {
+        io_fails.interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    return real(fd, mode, offset, size);
+}
+
 static int sync_file(int fd, int (*real)(int))
 {
     struct stat status;

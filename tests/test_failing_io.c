@@ -245,6 +245,21 @@ START_TEST(writes_that_fail_lose_nothing_that_was_answered)
 }
 END_TEST
 
+START_TEST(signals_do_not_keep_writing_from_going_on)
+{
+    stem_db *db;
+
+    assert_ok(stem_open(&db, path_in(temp_dir(), "d"), NULL));
+    io_fails.write = ENOSPC;
+    assert_code(stem_put(db, "key", 1), STEM_EIO);
+    io_fails.write = 0;
+    io_fails.interruptions = 3;
+    assert_ok(stem_put(db, "key", 1));
+    ck_assert_int_eq(io_fails.interruptions, 0);
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(a_compaction_that_fails_is_told)
 {
     const char *path = path_in(temp_dir(), "d");
@@ -476,6 +491,7 @@ int main(void)
     tcase_add_test(syncs, a_sync_that_is_made_good_at_once_leaves_the_last_failure_alone);
     tcase_add_test(syncs, threads_share_syncs);
     tcase_add_loop_test(writes, writes_that_fail_lose_nothing_that_was_answered, 0, 8);
+    tcase_add_test(writes, signals_do_not_keep_writing_from_going_on);
     tcase_add_test(writes, a_compaction_that_fails_is_told);
     tcase_add_test(writes,
                    a_table_that_cannot_be_written_during_a_compaction_is_survived);

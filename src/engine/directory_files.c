@@ -196,8 +196,12 @@ static int probe_descriptors(const stem_directory *dir)
 static bool has_room(int fd, uint64_t bytes)
 {
     struct statvfs space;
+    int answer;
 
-    if (fallocate(fd, 0, 0, (off_t)bytes) == 0)
+    do
+        answer = fallocate(fd, 0, 0, (off_t)bytes);
+    while (answer != 0 && errno == EINTR);
+    if (answer == 0)
         return true;
     if (errno != EOPNOTSUPP)
         return false;

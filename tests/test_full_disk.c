@@ -329,6 +329,54 @@ START_TEST(a_database_that_finds_no_room_is_not_half_made)
 }
 END_TEST
 
+/* A table of the smallest entries is several times as large as the log that it is made of. */
+static void read_beside_small_entries(void *argument)
+{
+    enum { BATCHES = 20, WRITES = 10000, KINDS = 26 };
+    static const unsigned char large[20000] = {1};
+    const ledger *book = argument;
+    int64_t last = -1;
+    stem_db *db;
+
+    must_ok(stem_open(&db, book->path, &book->options));
+    for (int i = 0; i < BATCHES; i++) {
+        stem_batch *batch = stem_batch_new(db);
+
+        for (int j = 0; j < WRITES; j++) {
+            const char key[] = {(char)('a' + j % KINDS), '\0'};
+
+            must_ok(stem_batch_put(batch, db, key, i));
+        }
+        must_ok(stem_batch_commit(batch, false));
+        stem_batch_free(batch);
+    }
+    fill_disk(book, 0);
+    must_be(stem_put(db, "large", stem_bin(large, sizeof large)), STEM_EIO);
+    for (long room = 512; room < 6 << 10; room += 512) {
+        empty_disk(book);
+        fill_disk(book, room << 10);
+        int code = stem_put(db, "b", room);
+        must(code == STEM_OK || code == STEM_EIO);
+        must_ok(stem_get_int(db, "a", &last));
+        must(last == BATCHES - 1);
+    }
+    empty_disk(book);
+    must_ok(stem_put(db, "a", 1));
+    must_ok(stem_close(db));
+}
+
+START_TEST(reading_goes_on_where_a_table_would_find_no_room)
+{
+    ledger *book = make_ledger();
+
+    book->disk_bytes = 16 << 20;
+    book->options.write_buffer_bytes = 64 << 20;
+    book->options.no_compression = true;
+    mount_disk(book);
+    assert_child_ends_well(start_child(read_beside_small_entries, book));
+}
+END_TEST
+
 /* ---- Tables that cannot be written ------------------------------------------------ */
 
 enum { BLOCKED = 400 };
@@ -514,6 +562,7 @@ int main(void)
         disk, what_was_answered_on_a_full_disk_is_kept_and_what_failed_is_not, 0, DISKS);
     tcase_add_loop_test(disk, a_database_waits_unharmed_for_room_to_be_opened, 0,
                         DISKS_WITHOUT_WRITEBACK);
+    tcase_add_test(disk, reading_goes_on_where_a_table_would_find_no_room);
     tcase_add_test(disk, a_database_that_finds_no_room_is_not_half_made);
     if (has_disks)
         suite_add_tcase(suite, disk);

@@ -83,10 +83,10 @@ typedef struct stem_directory_usage {
 } stem_directory_usage;
 int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage);
 
-/* The first log that `is_whole` denies: its name in `name`, false when there is none. */
-bool stem_directory_find_log(const stem_directory *dir,
-                             bool (*is_whole)(int directory, const char *name),
-                             char *name, size_t size);
+/* Calls `visit` with the name of each log, until it answers true; says whether it has. */
+typedef bool stem_log_visitor(void *context, int directory, const char *name);
+bool stem_directory_visit_logs(const stem_directory *dir, stem_log_visitor *visit,
+                               void *context);
 
 /* Makes every log durable. A log that vanishes meanwhile has become a table, which
  * LevelDB made durable before it removed the log. */

@@ -149,24 +149,21 @@ int stem_directory_sync_logs(const stem_directory *dir)
     return cause != 0 ? stem_directory_fail(dir, "list", "") : code;
 }
 
-bool stem_directory_find_log(const stem_directory *dir,
-                             bool (*is_whole)(int directory, const char *name),
-                             char *found, size_t size)
+bool stem_directory_visit_logs(const stem_directory *dir, stem_log_visitor *visit,
+                               void *context)
 {
-    bool is_found = false;
+    bool is_over = false;
     uint64_t number;
     const char *name;
     DIR *listing = stem_directory_list(dir);
 
     if (!listing)
         return false;
-    while (!is_found && (name = stem_directory_next(listing)) != NULL)
-        if (stem_file_classify(name, &number) == LOG && !is_whole(dir->fd, name)) {
-            snprintf(found, size, "%s", name);
-            is_found = true;
-        }
+    while (!is_over && (name = stem_directory_next(listing)) != NULL)
+        is_over =
+            stem_file_classify(name, &number) == LOG && visit(context, dir->fd, name);
     stem_listing_close(listing);
-    return is_found;
+    return is_over;
 }
 
 /* ---- Asking whether writing works ------------------------------------------------- */

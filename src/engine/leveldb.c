@@ -234,6 +234,7 @@ static void make_options(leveldb_engine *engine, const stem_options *options)
     engine->cache = leveldb_cache_create_lru(options->cache_bytes);
     leveldb_options_set_cache(made, engine->cache);
     if (!options->no_bloom) {
+        engine->bloom_bits = options->bloom_bits;
         engine->filter = leveldb_filterpolicy_create_bloom(options->bloom_bits);
         leveldb_options_set_filter_policy(made, engine->filter);
     }

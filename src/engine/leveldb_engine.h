@@ -44,7 +44,8 @@ typedef struct leveldb_engine {
     /* Readers use `db` inside it; closed while `db` is replaced. */
     stem_gate gate;
     bool verify;
-    bool is_new; /* to be made: never again once it was opened */
+    int bloom_bits; /* a key, 0 for no filter */
+    bool is_new;    /* to be made: never again once it was opened */
     bool has_id;
     stem_place_id id;                    /* made when it is first asked for */
     atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */

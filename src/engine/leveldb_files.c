@@ -224,6 +224,50 @@ bool stem_leveldb_log_is_whole(int directory, const char *name)
     return is_whole;
 }
 
+/* Adds up what the batches of a log say at their starts, behind the number of the first entry: a
+ * start may lie in two fragments of its record. */
+static uint64_t sum_of_counts(const unsigned char *bytes, size_t size)
+{
+    enum { FULL = 1, FIRST = 2, COUNT_AT = 8, BATCH_HEADER = 12 };
+    unsigned char start[BATCH_HEADER];
+    size_t known = BATCH_HEADER;
+    uint64_t sum = 0;
+
+    for (size_t at = 0; at + LOG_HEADER <= size;) {
+        const unsigned char *record = bytes + at;
+        const size_t left = LOG_BLOCK - at % LOG_BLOCK;
+        const size_t len = (size_t)record[4] | (size_t)record[5] << 8;
+
+        if (left < LOG_HEADER) {
+            at += left;
+            continue;
+        }
+        if (record[6] == 0 || LOG_HEADER + len > left || LOG_HEADER + len > size - at)
+            break;
+        if (record[6] == FULL || record[6] == FIRST)
+            known = 0;
+        const size_t taken = len < BATCH_HEADER - known ? len : BATCH_HEADER - known;
+        memcpy(start + known, record + LOG_HEADER, taken);
+        known += taken;
+        if (taken > 0 && known == BATCH_HEADER)
+            sum += read_u32(start + COUNT_AT);
+        at += LOG_HEADER + len;
+    }
+    return sum;
+}
+
+uint64_t stem_leveldb_log_entries(int directory, const char *name)
+{
+    const unsigned char *bytes;
+    size_t size;
+
+    if (!map_file(directory, name, &bytes, &size))
+        return 0;
+    const uint64_t entries = sum_of_counts(bytes, size);
+    unmap_file(bytes, size);
+    return entries;
+}
+
 bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM])
 {
     static const char prefix[] = "MANIFEST-";

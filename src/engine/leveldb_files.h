@@ -1,6 +1,7 @@
 /*
- * Whether LevelDB's files are whole, as far as their own checksums tell. Nothing here
- * calls LevelDB: it is asked when LevelDB has found damage and does not say where.
+ * What LevelDB's files hold, without LevelDB: whether they are whole, as far as their own
+ * checksums tell, which is asked when LevelDB has found damage and does not say where; and
+ * how many entries there are.
  */
 #ifndef STEM_ENGINE_LEVELDB_FILES_H
 #define STEM_ENGINE_LEVELDB_FILES_H
@@ -17,6 +18,9 @@ bool stem_leveldb_table_is_whole(int directory, const char *name);
 /* The same for a log or a MANIFEST. A last record that is cut short is a crash's, no
  * damage. */
 bool stem_leveldb_log_is_whole(int directory, const char *name);
+
+/* How many puts and deletes are in the log, up to where it is torn. */
+uint64_t stem_leveldb_log_entries(int directory, const char *name);
 
 /* Whether CURRENT names a MANIFEST that is there; its name in `manifest`. */
 bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM]);

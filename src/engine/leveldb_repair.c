@@ -12,6 +12,7 @@
 
 #include "../error.h"
 #include "leveldb_engine.h"
+#include "leveldb_files.h"
 
 /* What LevelDB writes besides the table when it turns a log into one: a new log, a
  * MANIFEST. */
@@ -82,6 +83,26 @@ static int reopen(leveldb_engine *engine)
     return code;
 }
 
+static bool add_entries(void *sum, int directory, const char *log)
+{
+    *(uint64_t *)sum += stem_leveldb_log_entries(directory, log);
+    return false;
+}
+
+/* At least what the logs need as tables. An entry has there, beside what it has in a log, 11
+ * bytes at most and its bits in the bloom filter. A block has 62 for itself and for its offset
+ * in the filter; and the index has, for each, a key that is no longer than one in it. */
+static uint64_t table_bytes(leveldb_engine *engine, uint64_t log_bytes)
+{
+    enum { LEAST_BLOCK = 1 << 10, BLOCK_OVERHEAD = 64, ENTRY_OVERHEAD = 11 };
+    const uint64_t bits = (uint64_t)engine->bloom_bits;
+    uint64_t entries = 0;
+
+    stem_directory_visit_logs(engine->dir, add_entries, &entries);
+    const uint64_t data = log_bytes + entries * ENTRY_OVERHEAD;
+    return data + data / LEAST_BLOCK * BLOCK_OVERHEAD + entries * bits / 8 + log_bytes;
+}
+
 static int repair(leveldb_engine *engine)
 {
     stem_directory_usage usage;
@@ -93,7 +114,8 @@ static int repair(leveldb_engine *engine)
     /* Without room for the table that the log becomes, trying would turn a log that
      * cannot be written into a database that cannot be; and without what opening needs,
      * closing would end reading too. */
-    code = stem_directory_probe(engine->dir, usage.log_bytes + ROOM_TO_SPARE);
+    code = stem_directory_probe(engine->dir,
+                                table_bytes(engine, usage.log_bytes) + ROOM_TO_SPARE);
     if (code != STEM_OK)
         return code;
 

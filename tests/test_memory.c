@@ -3,7 +3,9 @@
  * last handle or, when its process is killed, with the next database made there.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +123,52 @@ START_TEST(opening_beside_a_live_one_leaves_the_last_failure_alone)
 }
 END_TEST
 
+/* Takes the lock of the user's directory, as a process that is stopped half way has it. */
+static int lock_home(void)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char path[PATH_MAX];
+    stem_db *db;
+
+    assert_ok(stem_open(&db, "mem:", NULL));
+    find_directory(getpid(), path);
+    assert_ok(stem_close(db));
+    strcpy(strrchr(path, '/'), "/lock");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fcntl(fd, F_OFD_SETLKW, &whole), 0);
+    return fd;
+}
+
+static void *open_memory(void *argument)
+{
+    assert_ok(stem_open(argument, "mem:", NULL));
+    return NULL;
+}
+
+static void do_nothing(void *argument)
+{
+    (void)argument;
+}
+
+START_TEST(one_that_waits_to_be_made_holds_up_no_other_database)
+{
+    const int lock = lock_home();
+    stem_db *memory, *db;
+    pthread_t thread;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, open_memory, &memory), 0);
+    pause_ms(50);
+    assert_ok(stem_open(&db, path_in(temp_dir(), "db"), NULL));
+    assert_child_ends_well(start_child(do_nothing, NULL));
+    assert_ok(stem_close(db));
+    close(lock);
+    pthread_join(thread, NULL);
+    assert_ok(stem_put(memory, "key", 1));
+    assert_ok(stem_close(memory));
+}
+END_TEST
+
 /* ---- Storage that is missing or somebody else's ----------------------------------- */
 
 static void must_say(const char *part)
@@ -227,6 +275,7 @@ int main(int argc, char **argv)
     tcase_add_test(memory, it_is_gone_with_its_last_handle_and_private_before);
     tcase_add_test(memory, what_a_killed_process_left_goes_with_the_next_open);
     tcase_add_test(memory, opening_beside_a_live_one_leaves_the_last_failure_alone);
+    tcase_add_test(memory, one_that_waits_to_be_made_holds_up_no_other_database);
     tcase_add_loop_test(memory, storage_that_is_missing_or_anothers_or_too_small_is_told,
                         0, 3);
     return run_suite(suite);

@@ -267,15 +267,18 @@ static int acquire_directory(const char *path, const stem_options *options,
     enum { ATTEMPTS = 1000 };
     int code, n_gone = 0;
 
+    pthread_mutex_lock(&registry_lock);
     do {
         code = try_acquire_directory(path, options, host, engine);
         n_gone += code == STEM_EGONE;
     } while (code == IN_MOTION || (code == STEM_EGONE && n_gone < ATTEMPTS));
+    pthread_mutex_unlock(&registry_lock);
     if (code == STEM_EGONE)
         code = stem_fail(STEM_EIO, "the directory %s has been removed", path);
     return code;
 }
 
+/* The directory is made outside the lock, for other processes of the user may be waited for. */
 static int acquire_memory(const stem_options *options, stem_engine **engine)
 {
     const entry wanted = {.options = *options, .is_private = true};
@@ -289,7 +292,9 @@ static int acquire_memory(const stem_options *options, stem_engine **engine)
         code = stem_memory_directory(&dir);
     if (code != STEM_OK)
         return code;
+    pthread_mutex_lock(&registry_lock);
     code = open_entered(&wanted, &dir, open_store, &is_new, engine);
+    pthread_mutex_unlock(&registry_lock);
     if (code != STEM_OK) {
         stem_directory_remove(&dir);
         stem_directory_close(&dir);
@@ -439,11 +444,8 @@ int stem_engine_acquire(const char *location, const stem_options *options,
     if (code != STEM_OK)
         return code;
     pthread_once(&once, watch_forks);
-    pthread_mutex_lock(&registry_lock);
-    code = is_memory(location) ? acquire_memory(options, engine)
+    return is_memory(location) ? acquire_memory(options, engine)
                                : acquire_directory(path, options, host, engine);
-    pthread_mutex_unlock(&registry_lock);
-    return code;
 }
 
 /* The engine's entry, or NULL for a served database, whose engine nobody shares;

@@ -28,7 +28,10 @@
  *
  * Threads. A handle (stem_db) may be used from any number of threads at once. An
  * iterator, a cursor, a batch and a value belong to one thread at a time. Closing a
- * handle while another thread is inside a call on it is undefined, as with free().
+ * handle while another thread is inside a call on it is undefined, as with free(). So is
+ * cancelling a thread (pthread_cancel) or leaving one otherwise while it is inside a call:
+ * locks stay held, and what was begun stays so. Disable cancellation around the calls of a
+ * thread that others may cancel.
  *
  * Caveats, which no library over LevelDB can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).

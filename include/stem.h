@@ -39,6 +39,9 @@
  * - A log cut short by damage is taken for a crash: the database opens in an earlier
  *   state, without an error. Damage to tables, CURRENT and MANIFEST is always reported,
  *   with the name of the file (unless no_verify is set).
+ * - A crash of the machine may leave a hole in what was not synced of a log, which cannot be
+ *   told from damage: STEM_ECORRUPT, with the log's name. Opened once with no_verify, the
+ *   database has all that was synced, without what the hole took of the rest.
  * - After a failed table write (a full disk, no descriptors left) LevelDB must be
  *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
  *   snapshot is open: until those are closed commits go on failing with STEM_EIO.

@@ -88,6 +88,18 @@ void damage_file(const char *path, long offset, int n)
     ck_assert_int_eq(fclose(file), 0);
 }
 
+void empty_part(const char *path, long offset, int n)
+{
+    shorten_file(path, file_size(path));
+    FILE *file = fopen(path, "r+");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, offset, SEEK_SET), 0);
+    while (n-- > 0)
+        fputc(0, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
 void assert_names(int code, const char *file)
 {
     expect(code == STEM_ECORRUPT || code == STEM_EIO);

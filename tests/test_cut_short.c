@@ -136,6 +136,30 @@ START_TEST(a_damaged_log_is_an_error_that_names_it_or_an_earlier_state)
 }
 END_TEST
 
+START_TEST(a_log_with_a_hole_is_an_error_that_names_it_and_opens_unverified)
+{
+    enum { BLOCK = 32768, PAGE = 4096 };
+    const char *whole = path_in(temp_dir(), "d"), *path = path_in(temp_dir(), "copy");
+    char logs[MAX_NAMES][NAME_ROOM];
+    stem_db *db;
+
+    assert_child_killed(start_child(put_into_one_log, (void *)whole), SIGKILL);
+    ck_assert_int_eq(list_names(whole, ".log", logs), 1);
+    /* In a block, where LevelDB sees nothing but that a record has no start, and at its end. */
+    for (long hole = BLOCK - PAGE; hole <= BLOCK + PAGE; hole += PAGE) {
+        copy_directory(whole, path);
+        empty_part(path_in(path, logs[0]), hole, PAGE);
+        assert_names(stem_open(&db, path, NULL), logs[0]);
+        assert_ok(stem_open(&db, path, STEM_OPTIONS(.no_verify = true)));
+        assert_ok(stem_has(db, "0000"));
+        assert_ok(stem_has(db, "0999"));
+        assert_ok(stem_close(db));
+        assert_ok(stem_open(&db, path, NULL));
+        assert_ok(stem_close(db));
+    }
+}
+END_TEST
+
 int main(void)
 {
     /* Hundreds of databases are opened, and nothing here depends on a disk. */
@@ -147,6 +171,8 @@ int main(void)
 
     tcase_add_test(logs, a_log_cut_short_is_an_earlier_state);
     tcase_add_test(logs, a_damaged_log_is_an_error_that_names_it_or_an_earlier_state);
+    tcase_add_test(logs,
+                   a_log_with_a_hole_is_an_error_that_names_it_and_opens_unverified);
     tcase_add_test(logs, a_manifest_cut_short_loses_nothing_or_is_an_error_that_names_it);
     return run_suite(suite);
 }

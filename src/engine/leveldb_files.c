@@ -177,9 +177,9 @@ bool stem_leveldb_table_is_whole(int directory, const char *name)
 }
 
 /* The records of one block of `len` bytes, which is the last when it is shorter than
- * others. */
+ * others. From `zeros` on there is nothing else in the file. */
 static bool is_log_block_whole(const crc_table *table, const unsigned char *bytes,
-                               size_t len)
+                               size_t len, const unsigned char *zeros)
 {
     for (size_t at = 0; len - at >= LOG_HEADER;) {
         const unsigned char *record = bytes + at;
@@ -187,7 +187,7 @@ static bool is_log_block_whole(const crc_table *table, const unsigned char *byte
         uint32_t crc = UINT32_MAX;
 
         if (size == LOG_HEADER && record[6] == 0)
-            return true; /* room made in advance */
+            return record >= zeros; /* room made in advance, and no hole */
         if (size > len - at)
             return len < LOG_BLOCK; /* cut short */
         if (record[6] > MAX_RECORD_TYPE)
@@ -204,10 +204,14 @@ static bool is_log_block_whole(const crc_table *table, const unsigned char *byte
 static bool are_records_whole(const unsigned char *bytes, size_t size)
 {
     const crc_table table = make_crc_table();
+    size_t filled = size;
 
+    while (filled > 0 && bytes[filled - 1] == 0)
+        filled--;
     for (size_t at = 0; at < size; at += LOG_BLOCK)
         if (!is_log_block_whole(&table, bytes + at,
-                                size - at < LOG_BLOCK ? size - at : LOG_BLOCK))
+                                size - at < LOG_BLOCK ? size - at : LOG_BLOCK,
+                                bytes + filled))
             return false;
     return true;
 }

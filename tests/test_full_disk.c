@@ -4,6 +4,7 @@
  * does as soon as it can.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -472,6 +473,39 @@ START_TEST(a_snapshot_and_an_iterator_put_mending_off_and_nothing_else)
 }
 END_TEST
 
+static void *close_in_a_moment(void *iter)
+{
+    pause_ms(25);
+    assert_ok(stem_iter_close(iter));
+    return NULL;
+}
+
+/* A thread that is late may hold up one of the attempts. */
+START_TEST(an_iterator_of_a_moment_does_not_put_mending_off)
+{
+    enum { ATTEMPTS = 3 };
+    ledger *book = make_small_ledger();
+    int mended = 0;
+    stem_db *db;
+
+    assert_ok(stem_open(&db, book->path, &book->options));
+    for (int i = 0; i < ATTEMPTS; i++) {
+        pthread_t thread;
+
+        stem_iter *iter = stem_iter_open(db, NULL);
+        put_until_refused(book, db);
+        block_tables(book->path, false);
+        ck_assert_int_eq(pthread_create(&thread, NULL, close_in_a_moment, iter), 0);
+        mended += put_next(book, db);
+        pthread_join(thread, NULL);
+        ck_assert(put_next(book, db));
+    }
+    ck_assert_int_gt(mended, 0);
+    must_hold_all(book, db);
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(mending_leaves_the_last_failure_alone)
 {
     ledger *book = make_small_ledger();
@@ -568,6 +602,7 @@ int main(void)
         suite_add_tcase(suite, disk);
     tcase_add_test(tables, writing_goes_on_after_tables_could_not_be_written);
     tcase_add_test(tables, a_snapshot_and_an_iterator_put_mending_off_and_nothing_else);
+    tcase_add_test(tables, an_iterator_of_a_moment_does_not_put_mending_off);
     tcase_add_test(tables, mending_leaves_the_last_failure_alone);
     tcase_add_test(descriptors, a_moment_without_descriptors_passes);
 

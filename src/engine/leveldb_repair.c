@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "../error.h"
 #include "leveldb_engine.h"
@@ -62,13 +63,30 @@ static bool has_renewed(leveldb_engine *engine, uint64_t old_log, char **message
     return *message == NULL;
 }
 
+/* Closes the gate, and says how many iterators and snapshots are open. Those of a moment, as of
+ * commits that judge, are let finish: there are no more of these once who commits waits for
+ * write_lock. */
+static size_t close_gate(leveldb_engine *engine)
+{
+    enum { LOOKS = 50 };
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    for (int i = 1;; i++) {
+        stem_gate_close(&engine->gate);
+        const size_t readers = atomic_load(&engine->open_readers);
+        if (readers == 0 || i == LOOKS)
+            return readers;
+        stem_gate_open(&engine->gate);
+        nanosleep(&moment, NULL);
+    }
+}
+
 static int reopen(leveldb_engine *engine)
 {
     int code = STEM_OK;
 
-    stem_gate_close(&engine->gate);
-    size_t readers = atomic_load(&engine->open_readers);
-    if (engine->db && readers > 0) {
+    const size_t readers = close_gate(engine);
+    if (readers > 0) {
         code = stem_fail(STEM_EIO,
                          "LevelDB refuses writes after a failed one; it is reopened once "
                          "the %zu iterators and snapshots open on it are closed",

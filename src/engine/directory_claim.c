@@ -47,7 +47,7 @@ int stem_directory_claim(stem_directory *dir, const stem_options *options,
 
 void stem_directory_unclaim(stem_directory *dir, bool made, bool is_new)
 {
-    if (is_new)
+    if (is_new && dir->lock_fd >= 0)
         stem_directory_clear(dir);
     if (made)
         rmdir(dir->path);

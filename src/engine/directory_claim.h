@@ -19,7 +19,8 @@ int stem_directory_claim(stem_directory *dir, const stem_options *options,
                          enum stem_directory_claim claim, bool *is_new);
 
 /* Undoes what claiming and LevelDB left in a directory that had no database, and closes it;
- * `made` tells that the directory itself was made for it. */
+ * `made` tells that the directory itself was made for it. Whoever has given up the lock has
+ * nothing to undo any more: what lies there now may be another's. */
 void stem_directory_unclaim(stem_directory *dir, bool made, bool is_new);
 
 #endif

@@ -18,7 +18,8 @@ typedef struct stem_shared_place {
 
 /* Becomes the owner, or joins it. STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED
  * when somebody has the database who does not share it; STEM_EINVAL when it is shared with
- * other options. `*is_new` tells, also on failure, that there was no database. */
+ * other options. `*is_new` tells, also on failure, that there was no database when this got the
+ * lock, which it has. */
 int stem_shared_open(stem_shared_place *place, bool *is_new, stem_engine **engine);
 
 /* In a child, before anything else is called: nobody holds the locks of this room. */

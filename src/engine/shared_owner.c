@@ -73,6 +73,7 @@ static int own(shared_engine *engine, const stem_options *conditions, bool *is_n
     }
     if (*is_new)
         stem_directory_clear(dir);
+    *is_new = false; /* without the lock, what is there may be another's */
     stem_directory_unlock(dir);
     return code;
 }

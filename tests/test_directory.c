@@ -71,12 +71,33 @@ START_TEST(a_failed_creation_leaves_nothing)
 }
 END_TEST
 
+/* ---- Looking ---------------------------------------------------------------------- */
+
+START_TEST(damage_is_no_lock_to_those_who_share_it)
+{
+    stem_directory first = open_directory(), next = open_directory();
+    bool is_new;
+
+    assert_ok(stem_directory_claim(&first, &any, STEM_CLAIM_SHARING, &is_new));
+    make_file("000003.log");
+    assert_ok(stem_directory_stay(&next));
+    assert_code(stem_directory_look(&next, STEM_CLAIM_SHARING), STEM_ELOCKED);
+    stem_directory_close(&first);
+    assert_code(stem_directory_look(&next, STEM_CLAIM_SHARING), STEM_ECORRUPT);
+    assert_code(stem_directory_look(&next, STEM_CLAIM_ALONE), STEM_ELOCKED);
+    stem_directory_close(&next);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("directory");
     TCase *creating = add_case(suite, "creating", 10);
+    TCase *looking = add_case(suite, "looking", 10);
 
     tcase_add_test(creating, whoever_gave_up_the_lock_removes_nothing_of_the_next);
     tcase_add_test(creating, a_failed_creation_leaves_nothing);
+
+    tcase_add_test(looking, damage_is_no_lock_to_those_who_share_it);
     return run_suite(suite);
 }

@@ -375,6 +375,25 @@ START_TEST(without_the_directory_nobody_goes_on_or_reads_another)
 }
 END_TEST
 
+/* Several look at the same time, and each by way of the lock. */
+START_TEST(what_nobody_can_recover_is_told_to_those_who_have_it_and_to_newcomers)
+{
+    const char *current = path_in(shared_place, "CURRENT"),
+               *aside = path_in(temp_dir(), "CURRENT");
+
+    expect(STEM_OK, A, put_value, .key = "a", .value = 1);
+    ck_assert_int_eq(rename(current, aside), 0);
+    kill_sharer(A);
+    start_sharer(A);
+    for (int who = B; who <= C; who++)
+        expect(STEM_ECORRUPT, who, get_value, .key = "a");
+    expect(STEM_ECORRUPT, A, open_shared, 0);
+    ck_assert_int_eq(rename(aside, current), 0);
+    expect(STEM_OK, A, open_shared, 0);
+    expect_value(A, "a", 1);
+}
+END_TEST
+
 START_TEST(a_renamed_directory_stays_shared)
 {
     const char *elsewhere = path_in(temp_dir(), "elsewhere");
@@ -418,6 +437,8 @@ int main(void)
 
     tcase_add_checked_fixture(never, start_and_open, NULL);
     tcase_add_test(never, a_recovery_that_fails_says_why_until_it_is_mended);
+    tcase_add_test(never,
+                   what_nobody_can_recover_is_told_to_those_who_have_it_and_to_newcomers);
     tcase_add_test(never, without_the_directory_nobody_goes_on_or_reads_another);
     tcase_add_test(never, a_renamed_directory_stays_shared);
     return run_suite(suite);

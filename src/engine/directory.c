@@ -346,11 +346,11 @@ void stem_directory_sign(const stem_directory *dir)
         errno = 0;
 }
 
-int stem_directory_look(stem_directory *dir)
+int stem_directory_look(stem_directory *dir, enum stem_directory_claim claim)
 {
     int found = stem_directory_inspect(dir);
 
-    if (found >= 0 || stem_directory_lock(dir, false, STEM_CLAIM_ALONE) == STEM_ELOCKED)
+    if (found >= 0 || stem_directory_lock(dir, false, claim) == STEM_ELOCKED)
         return found < 0 ? STEM_ELOCKED : found;
     int again = is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
     stem_directory_unlock(dir);

@@ -65,8 +65,9 @@ void stem_directory_sign(const stem_directory *dir);
 
 /* As stem_directory_inspect, without the lock, and sure of its failures: they are looked
  * at again under the lock, since what is refused may be half of what somebody else is
- * doing. That is STEM_ELOCKED, or STEM_EGONE when it is over by then. Changes nothing. */
-int stem_directory_look(stem_directory *dir);
+ * doing. That is STEM_ELOCKED, or STEM_EGONE when it is over by then. `claim` is for whom it
+ * is looked at: who shares the database is not in the way of others that do. Changes nothing. */
+int stem_directory_look(stem_directory *dir, enum stem_directory_claim claim);
 
 /* Writes the marker and makes it durable. The lock must be held. */
 int stem_directory_mark(const stem_directory *dir);

@@ -12,9 +12,10 @@ bool stem_may_create(const stem_options *options)
     return !options->must_exist && !options->read_only;
 }
 
-int stem_directory_expect(stem_directory *dir, const stem_options *options)
+int stem_directory_expect(stem_directory *dir, const stem_options *options,
+                          enum stem_directory_claim claim)
 {
-    const int found = stem_directory_look(dir);
+    const int found = stem_directory_look(dir, claim);
 
     if (found < 0)
         return found;
@@ -27,7 +28,7 @@ int stem_directory_claim(stem_directory *dir, const stem_options *options,
                          enum stem_directory_claim claim, bool *is_new)
 {
     *is_new = false;
-    int code = stem_directory_expect(dir, options);
+    int code = stem_directory_expect(dir, options, claim);
     if (code == STEM_OK)
         code = stem_directory_lock(dir, true, claim);
     if (code != STEM_OK)

@@ -11,7 +11,8 @@ bool stem_may_create(const stem_options *options);
 
 /* Looks without the lock, changing nothing: STEM_OK when the directory holds a database, or may
  * get one; STEM_NOTFOUND, STEM_EXISTS as the options ask; failures as stem_directory_look. */
-int stem_directory_expect(stem_directory *dir, const stem_options *options);
+int stem_directory_expect(stem_directory *dir, const stem_options *options,
+                          enum stem_directory_claim claim);
 
 /* The same, and takes the lock, signs and marks. `*is_new` tells that there is no database yet;
  * it is set also on failure. STEM_ELOCKED when somebody has it. */

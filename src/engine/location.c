@@ -554,7 +554,7 @@ static int destroy_directory(stem_directory *dir)
         return stem_fail(STEM_ELOCKED,
                          "%s is open in this process; close its handles first",
                          dir->path);
-    int code = stem_directory_look(dir);
+    int code = stem_directory_look(dir, STEM_CLAIM_ALONE);
     if (code == STEM_OK || code == STEM_ECORRUPT ||
         (code == STEM_NOTFOUND && stem_directory_has_ours(dir)))
         code = stem_directory_lock(dir, true, STEM_CLAIM_ALONE);

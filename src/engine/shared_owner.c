@@ -140,7 +140,8 @@ static int look_for_owner(search *what)
 {
     shared_engine *engine = what->engine;
     int code = engine->may_own ? own(engine, what->conditions, &what->is_new)
-                               : stem_directory_expect(engine->dir, what->conditions);
+                               : stem_directory_expect(engine->dir, what->conditions,
+                                                       STEM_CLAIM_SHARING);
 
     if (code != STEM_ELOCKED && (engine->may_own || code != STEM_OK))
         return code;

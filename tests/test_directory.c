@@ -71,6 +71,30 @@ START_TEST(a_failed_creation_leaves_nothing)
 }
 END_TEST
 
+/* ---- Staying ---------------------------------------------------------------------- */
+
+START_TEST(who_stays_by_a_lock_that_is_removed_stays_by_the_next)
+{
+    stem_directory first = open_directory(), next = open_directory();
+    stem_directory alone = open_directory();
+    bool is_new;
+
+    assert_code(stem_directory_stay(&next), STEM_NOTFOUND);
+    assert_ok(stem_directory_claim(&first, &any, STEM_CLAIM_SHARING, &is_new));
+    assert_ok(stem_directory_stay(&next));
+    stem_directory_unclaim(&first, false, is_new);
+    assert_code(stem_directory_stay(&next), STEM_NOTFOUND);
+    first = open_directory();
+    assert_ok(stem_directory_claim(&first, &any, STEM_CLAIM_SHARING, &is_new));
+    assert_ok(stem_directory_stay(&next));
+    stem_directory_close(&first);
+    assert_code(stem_directory_lock(&alone, false, STEM_CLAIM_ALONE), STEM_ELOCKED);
+    stem_directory_close(&next);
+    assert_ok(stem_directory_lock(&alone, false, STEM_CLAIM_ALONE));
+    stem_directory_close(&alone);
+}
+END_TEST
+
 /* ---- Looking ---------------------------------------------------------------------- */
 
 START_TEST(damage_is_no_lock_to_those_who_share_it)
@@ -93,11 +117,13 @@ int main(void)
 {
     Suite *suite = suite_create("directory");
     TCase *creating = add_case(suite, "creating", 10);
+    TCase *staying = add_case(suite, "staying", 10);
     TCase *looking = add_case(suite, "looking", 10);
 
     tcase_add_test(creating, whoever_gave_up_the_lock_removes_nothing_of_the_next);
     tcase_add_test(creating, a_failed_creation_leaves_nothing);
 
+    tcase_add_test(staying, who_stays_by_a_lock_that_is_removed_stays_by_the_next);
     tcase_add_test(looking, damage_is_no_lock_to_those_who_share_it);
     return run_suite(suite);
 }

@@ -247,11 +247,12 @@ static int fail_locked(const stem_directory *dir, int fd)
                      dir->path, pid);
 }
 
-static bool is_removed(const stem_directory *dir)
+/* Whether a file or a directory that is open has no name any more. */
+static bool is_unlinked(int fd)
 {
     struct stat status;
 
-    return fstat(dir->fd, &status) == 0 && status.st_nlink == 0;
+    return fstat(fd, &status) != 0 || status.st_nlink == 0;
 }
 
 int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim)
@@ -259,15 +260,14 @@ int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_clai
     struct flock range = {.l_type = F_WRLCK,
                           .l_whence = SEEK_SET,
                           .l_len = claim == STEM_CLAIM_SHARING ? SHARED_BYTES : 0};
-    struct stat status;
     int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME,
                                   O_RDWR | O_NOFOLLOW | (make ? O_CREAT : 0), 0666);
 
     if (fd < 0) {
         if (errno == ENOENT && !make)
             return STEM_NOTFOUND;
-        return is_removed(dir) ? STEM_EGONE
-                               : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+        return is_unlinked(dir->fd) ? STEM_EGONE
+                                    : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
     }
     /* The lock belongs to this open file: neither another open in this process nor a
      * close of one can take it or drop it, as they could with LevelDB's own. */
@@ -279,7 +279,7 @@ int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_clai
         return code;
     }
     dir->lock_fd = fd;
-    if (fstat(fd, &status) != 0 || status.st_nlink == 0) {
+    if (is_unlinked(fd)) {
         stem_directory_unlock(dir);
         return STEM_EGONE;
     }
@@ -300,36 +300,59 @@ enum stem_directory_claim stem_directory_claimed(const stem_directory *dir)
     return claim;
 }
 
-int stem_directory_stay(stem_directory *dir)
+/* A descriptor of stem.lock as it is, STEM_NOTFOUND when there is none. */
+static int open_lock(const stem_directory *dir, int *fd)
+{
+    *fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
+    if (*fd >= 0)
+        return STEM_OK;
+    return errno == ENOENT ? STEM_NOTFOUND
+                           : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+}
+
+static int stay_by(const stem_directory *dir, int fd)
 {
     struct flock behind = {.l_type = F_RDLCK,
                            .l_whence = SEEK_SET,
                            .l_start = SHARED_BYTES,
                            .l_len = STAY_BYTES};
-    int code = STEM_OK;
 
-    if (dir->stay_fd >= 0)
-        return STEM_OK;
-    const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
-    if (fcntl(fd, F_OFD_SETLK, &behind) == 0)
-        dir->stay_fd = fd;
-    else
-        code = errno == EAGAIN || errno == EACCES
+    if (fcntl(fd, F_OFD_SETLK, &behind) != 0)
+        return errno == EAGAIN || errno == EACCES
                    ? fail_locked(dir, fd)
                    : stem_directory_fail(dir, "lock", STEM_LOCK_NAME);
+    return is_unlinked(fd) ? STEM_NOTFOUND : STEM_OK;
+}
+
+/* Who fails to create a database removes the file, whoever stays by it already. */
+int stem_directory_stay(stem_directory *dir)
+{
+    int fd;
+
+    if (dir->stay_fd >= 0) {
+        if (!is_unlinked(dir->stay_fd))
+            return STEM_OK;
+        release(dir->stay_fd);
+        dir->stay_fd = -1;
+    }
+    int code = open_lock(dir, &fd);
     if (code != STEM_OK)
-        stem_descriptor_close(fd);
+        return code;
+    code = stay_by(dir, fd);
+    if (code == STEM_OK)
+        dir->stay_fd = fd;
+    else
+        release(fd);
     return code;
 }
 
 int stem_directory_fail_locked(const stem_directory *dir)
 {
-    const int fd = stem_descriptor_open(dir->fd, STEM_LOCK_NAME, O_RDWR | O_NOFOLLOW, 0);
+    int fd;
 
-    if (fd < 0)
-        return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+    const int opened = open_lock(dir, &fd);
+    if (opened != STEM_OK)
+        return opened;
     const int code = fail_locked(dir, fd);
     stem_descriptor_close(fd);
     return code;
@@ -352,7 +375,7 @@ int stem_directory_look(stem_directory *dir, enum stem_directory_claim claim)
 
     if (found >= 0 || stem_directory_lock(dir, false, claim) == STEM_ELOCKED)
         return found < 0 ? STEM_ELOCKED : found;
-    int again = is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
+    int again = is_unlinked(dir->fd) ? STEM_EGONE : stem_directory_inspect(dir);
     stem_directory_unlock(dir);
     return again == found ? found : STEM_EGONE;
 }

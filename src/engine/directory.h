@@ -55,9 +55,10 @@ int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_clai
 enum stem_directory_claim stem_directory_claimed(const stem_directory *dir);
 /* Takes a part of stem.lock that any number of processes may have, and that keeps out who wants
  * the database for himself or removed, until the directory is closed. Nothing if it has it.
- * STEM_ELOCKED when somebody has it for himself. */
+ * STEM_ELOCKED when somebody has it for himself; STEM_NOTFOUND when the file is gone, and
+ * whoever had it with it. */
 int stem_directory_stay(stem_directory *dir);
-/* STEM_ELOCKED, saying who has the lock. */
+/* STEM_ELOCKED, saying who has the lock; STEM_NOTFOUND when the file is gone. */
 int stem_directory_fail_locked(const stem_directory *dir);
 void stem_directory_unlock(stem_directory *dir);
 /* Writes this process's number into stem.lock, for others to be told. */

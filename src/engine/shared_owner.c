@@ -123,16 +123,19 @@ static int refuse_lock(search *what)
         what->refused_since = now;
     if (now - what->refused_since < milliseconds(TRANSIENT_MS))
         return NOBODY;
-    return stem_directory_fail_locked(what->engine->dir);
+    const int code = stem_directory_fail_locked(what->engine->dir);
+    return code == STEM_NOTFOUND ? NOBODY : code;
 }
 
 /* Somebody shares it. From here on nobody gets it for himself, also while one owner follows
- * the other; somebody may just have. */
+ * the other; somebody may just have, or have removed what he could not make. */
 static int stay(shared_engine *engine)
 {
     const int code = stem_directory_stay(engine->dir);
 
-    return code == STEM_OK ? SOMEBODY : code == STEM_ELOCKED ? NOBODY : code;
+    return code == STEM_OK                                 ? SOMEBODY
+           : code == STEM_ELOCKED || code == STEM_NOTFOUND ? NOBODY
+                                                           : code;
 }
 
 /* STEM_OK when this process is the owner now; SOMEBODY; NOBODY; or a failure. */

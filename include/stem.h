@@ -766,7 +766,7 @@ STEM_API int stem_sync(stem_db *db);
  * An open snapshot, and an iterator past what it has fetched, answer STEM_EGONE when that
  * happens; a range with `resume` goes on instead, and so do count, clear, copy, move, pop and
  * children. Nobody answering within timeout_ms is STEM_EIO, or for a commit that may have been
- * applied STEM_EUNKNOWN.
+ * applied STEM_EUNKNOWN. A directory that another user shares is STEM_EACCES.
  *
  * In a child made by fork() handles go on, as those of another process; snapshots, and what
  * iterates and does not resume, answer STEM_EGONE. A child never has the files itself: when

@@ -87,6 +87,9 @@ START_TEST(somebody_else_is_not_answered_even_if_the_modes_let_him_in)
     ck_assert_int_eq(chmod(path, 0777), 0);
     expect(STEM_OK, B, become_nobody, 0);
     ck_assert_int_le(expect(STEM_OK, B, ask_at_socket, .key = path).value, 0);
+    expect(STEM_EACCES, B, open_shared, 0);
+    ck_assert_int_eq(chmod(path_in(place, "stem.lock"), 0666), 0);
+    expect(STEM_EACCES, B, open_shared, 0);
 }
 END_TEST
 

@@ -255,6 +255,18 @@ static bool is_unlinked(int fd)
     return fstat(fd, &status) != 0 || status.st_nlink == 0;
 }
 
+/* Why stem.lock could not be opened, to make it or as it is; errno says. */
+static int fail_to_open_lock(const stem_directory *dir, enum stem_directory_claim claim)
+{
+    if (is_unlinked(dir->fd))
+        return STEM_EGONE;
+    if (claim == STEM_CLAIM_SHARING && errno == EACCES)
+        return stem_fail(STEM_EACCES,
+                         "cannot open %s/%s: %s; only processes of one user share it",
+                         dir->path, STEM_LOCK_NAME, strerror(errno));
+    return stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+}
+
 int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim)
 {
     struct flock range = {.l_type = F_WRLCK,
@@ -266,8 +278,7 @@ int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_clai
     if (fd < 0) {
         if (errno == ENOENT && !make)
             return STEM_NOTFOUND;
-        return is_unlinked(dir->fd) ? STEM_EGONE
-                                    : stem_directory_fail(dir, "open", STEM_LOCK_NAME);
+        return fail_to_open_lock(dir, claim);
     }
     /* The lock belongs to this open file: neither another open in this process nor a
      * close of one can take it or drop it, as they could with LevelDB's own. */

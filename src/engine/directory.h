@@ -49,7 +49,7 @@ enum stem_directory_claim { STEM_CLAIM_NONE, STEM_CLAIM_ALONE, STEM_CLAIM_SHARIN
 
 /* Takes stem.lock, making the file if `make` is set: else STEM_NOTFOUND when it is
  * missing. STEM_ELOCKED when somebody has it; STEM_EGONE when the directory was removed
- * meanwhile. */
+ * meanwhile; STEM_EACCES when it is to be shared and another user has made it. */
 int stem_directory_lock(stem_directory *dir, bool make, enum stem_directory_claim claim);
 /* How somebody else has the lock at this moment. */
 enum stem_directory_claim stem_directory_claimed(const stem_directory *dir);

@@ -3,6 +3,7 @@
  */
 #include "failing_io.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -245,6 +246,19 @@ EXPORT int unlinkat(int directory, const char *path, int flags)
         return -1;
     }
     return real(directory, path, flags);
+}
+
+EXPORT struct dirent *readdir(DIR *listing)
+{
+    static struct dirent *(*real)(DIR *);
+
+    if (!real)
+        *(void **)&real = next("readdir");
+    if (io_fails.list != 0 && io_fails.entries_left-- <= 0) {
+        errno = io_fails.list;
+        return NULL;
+    }
+    return real(listing);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,

@@ -1,7 +1,7 @@
 /*
  * A disk that fails on demand and a power cut, for programs that are linked with
- * -export-dynamic: their open, openat, write, fallocate, fsync, fdatasync, unlinkat and
- * pthread_create are those of failing_io.c, for the libraries as well.
+ * -export-dynamic: their open, openat, write, fallocate, fsync, fdatasync, unlinkat,
+ * readdir and pthread_create are those of failing_io.c, for the libraries as well.
  */
 #ifndef STEM_TESTS_FAILING_IO_H
 #define STEM_TESTS_FAILING_IO_H
@@ -16,11 +16,12 @@ typedef struct failing_io {
     atomic_int create; /* open with O_CREAT */
     atomic_int table;  /* open with O_CREAT of a table, after `tables_left` that work */
     atomic_int remove; /* unlinkat, after `removals_left` that work */
+    atomic_int list;   /* readdir, after `entries_left` that work */
     atomic_int thread; /* pthread_create */
     atomic_int interruptions; /* no errno: so many calls of fallocate fail with EINTR */
     atomic_int
         syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
-    atomic_int removals_left, tables_left;
+    atomic_int removals_left, tables_left, entries_left;
     atomic_int
         write_delay; /* no errno: microseconds that write to a file takes at least */
     atomic_int

@@ -381,6 +381,29 @@ START_TEST(a_failed_creation_can_be_tried_again)
 }
 END_TEST
 
+START_TEST(a_removal_that_cannot_list_all_files_is_told_and_done_again)
+{
+    const char *path = path_in(temp_dir(), "d");
+
+    for (int listed = 0;; listed++) {
+        stem_db *db;
+
+        assert_ok(stem_open(&db, path, NULL));
+        assert_ok(stem_put(db, "key", 1));
+        assert_ok(stem_close(db));
+        io_fails.list = EIO;
+        io_fails.entries_left = listed;
+        const int code = stem_destroy(path);
+        io_fails.list = 0;
+        if (code == STEM_OK)
+            break;
+        assert_code(code, STEM_EIO);
+        assert_ok(stem_destroy(path));
+    }
+    ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
 START_TEST(a_removal_that_fails_midway_never_leaves_an_earlier_state)
 {
     const char *path = path_in(temp_dir(), "d");
@@ -496,6 +519,7 @@ int main(void)
     tcase_add_test(writes,
                    a_table_that_cannot_be_written_during_a_compaction_is_survived);
     tcase_add_test(writes, a_failed_creation_can_be_tried_again);
+    tcase_add_test(writes, a_removal_that_cannot_list_all_files_is_told_and_done_again);
     tcase_add_test(writes, a_removal_that_fails_midway_never_leaves_an_earlier_state);
     tcase_add_test(writes, a_system_without_threads_is_told_and_nothing_aborts);
     return run_suite(suite);

@@ -435,21 +435,26 @@ static int remove_file(const stem_directory *dir, const char *name)
 /* Removes LevelDB's files, whatever their order, and leaves what is Stem's or foreign. */
 static int remove_files(const stem_directory *dir)
 {
-    int code = STEM_OK;
-    const char *name;
+    int code = STEM_OK, cause = 0;
     DIR *listing = stem_directory_list(dir);
 
     if (!listing)
         return stem_errcode();
-    while (code == STEM_OK && (name = stem_directory_next(listing)) != NULL) {
+    while (code == STEM_OK) {
         uint64_t number;
-        enum stem_file_kind kind = stem_file_classify(name, &number);
+        const char *name = stem_directory_next(listing);
 
+        if (!name) {
+            cause = errno;
+            break;
+        }
+        const enum stem_file_kind kind = stem_file_classify(name, &number);
         if (kind != FOREIGN && kind != OURS)
             code = remove_file(dir, name);
     }
     stem_listing_close(listing);
-    return code;
+    errno = cause;
+    return cause != 0 ? stem_directory_fail(dir, "list", "") : code;
 }
 
 int stem_directory_clear(const stem_directory *dir)

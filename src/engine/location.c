@@ -378,21 +378,18 @@ static int check_no_client_options(const stem_options *options)
 static int check_sharing(const char *location, const stem_options *options,
                          const stem_engine_host *host)
 {
-#ifdef HAVE_HIREDIS
-    const bool is_able = host != NULL;
-#else
-    const bool is_able = false;
-
-    (void)host;
-#endif
     if (is_memory(location))
         return stem_fail(STEM_EINVAL, "option shared is for a directory");
-    if (!is_able)
-        return stem_fail(
-            STEM_ENOTSUP,
-            "this build cannot share a directory: it was made without libevent "
-            "or without hiredis");
-    return stem_remote_check_timeout(options->timeout_ms);
+#ifdef HAVE_HIREDIS
+    if (host)
+        return stem_remote_check_timeout(options->timeout_ms);
+#else
+    (void)options;
+    (void)host;
+#endif
+    return stem_fail(STEM_ENOTSUP,
+                     "this build cannot share a directory: it was made without libevent "
+                     "or without hiredis");
 }
 
 /* ---- Acquiring and releasing -------------------------------------------------------- */

@@ -155,12 +155,23 @@ static void get_large(step *given)
     stem_value_free(&value);
 }
 
+static bool is_zero(const uint64_t *words, size_t n)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bits |= words[i];
+    return bits == 0;
+}
+
+/* As the owner, or as a client of the one that is, which `value` tells. */
 static void care_for_all(step *given)
 {
     stem_size_info size;
     stem_statistics stats;
 
-    (void)given;
+    memset(&size, 0xAA, sizeof size);
+    memset(&stats, 0xAA, sizeof stats);
     must_ok(stem_sync(shared_db));
     must_ok(stem_flush(shared_db));
     must_ok(stem_compact(shared_db));
@@ -168,6 +179,10 @@ static void care_for_all(step *given)
     must_ok(stem_stats(shared_db, &stats));
     must(size.table_bytes > 0 && stats.table_files > 0);
     must(stats.handles == 1);
+    must(stats.is_owner == (uint64_t)given->value);
+    must(given->value ? stats.clients > 0 : stats.clients == 0);
+    must(is_zero(size.reserved, sizeof size.reserved / sizeof *size.reserved));
+    must(is_zero(stats.reserved, sizeof stats.reserved / sizeof *stats.reserved));
 }
 
 START_TEST(all_have_every_operation)
@@ -178,8 +193,8 @@ START_TEST(all_have_every_operation)
     expect(STEM_OK, A, get_large, .key = "b");
     expect(STEM_OK, A, put_large, .key = "a");
     expect(STEM_OK, B, get_large, .key = "a");
-    expect(STEM_OK, A, care_for_all, 0);
-    expect(STEM_OK, B, care_for_all, 0);
+    expect(STEM_OK, A, care_for_all, .value = true);
+    expect(STEM_OK, B, care_for_all, .value = false);
 }
 END_TEST
 

@@ -320,10 +320,9 @@ static int remote_estimate(stem_engine *base, const stem_engine_range *range,
         (!reply.is_array || reply.n < 2 || reply.items[0].kind != STEM_REPLY_INTEGER ||
          reply.items[1].kind != STEM_REPLY_INTEGER))
         code = stem_remote_misunderstood(engine);
-    if (code == STEM_OK) {
-        size->table_bytes = (uint64_t)reply.items[0].as.integer;
-        size->log_bytes = (uint64_t)reply.items[1].as.integer;
-    }
+    if (code == STEM_OK)
+        *size = (stem_size_info){.table_bytes = (uint64_t)reply.items[0].as.integer,
+                                 .log_bytes = (uint64_t)reply.items[1].as.integer};
     stem_remote_reply_free(&reply);
     return code;
 }
@@ -381,7 +380,12 @@ static int ask_pairs(remote_engine *engine, const char *command,
 
 static int remote_stats(stem_engine *base, stem_statistics *stats)
 {
-    return ask_pairs(remote_of(base), "STEM.STATS", take_statistic, stats);
+    stem_statistics told = {0};
+
+    int code = ask_pairs(remote_of(base), "STEM.STATS", take_statistic, &told);
+    if (code == STEM_OK)
+        *stats = told;
+    return code;
 }
 
 static void take_setting(stem_slice name, uint64_t x, void *to)

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -355,6 +356,7 @@ START_TEST(what_was_answered_with_write_back_survives_the_owner)
 }
 END_TEST
 
+/* Leaves `more` of them. */
 static void fill_descriptors(step *given)
 {
     struct rlimit limit;
@@ -363,7 +365,7 @@ static void fill_descriptors(step *given)
     given->value = (int64_t)limit.rlim_cur;
     const int next = dup(STDIN_FILENO);
     must(next > 0 && close(next) == 0);
-    limit.rlim_cur = (rlim_t)next;
+    limit.rlim_cur = (rlim_t)(next + given->more);
     must(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
@@ -387,6 +389,33 @@ START_TEST(a_process_without_descriptors_is_told_so_and_comes_in_later)
     expect(STEM_OK, A, open_shared, 0);
     expect(STEM_OK, A, put_value, .key = "a", .value = 1);
     expect_value(B, "a", 1);
+}
+END_TEST
+
+static void print_to(step *given)
+{
+    given->code = freopen(given->key, "w", stderr) ? STEM_OK : STEM_EIO;
+}
+
+/* Nothing ends it, and nothing prints. */
+START_TEST(an_application_with_few_descriptors_is_answered)
+{
+    const char *printed = path_in(temp_dir(), "printed");
+    int code = STEM_EIO;
+    struct stat status;
+
+    start_sharer(D); /* which knows the name */
+    expect(STEM_OK, D, print_to, .key = printed);
+    for (int64_t left = 0; code != STEM_OK; left++) {
+        const int64_t before = expect(STEM_OK, D, fill_descriptors, .more = left).value;
+
+        code = do_in(D, open_shared, (step){.options.timeout_ms = 1000}).code;
+        ck_assert(code == STEM_OK || code == STEM_EIO);
+        expect(STEM_OK, D, free_descriptors, .value = before);
+    }
+    expect(STEM_OK, D, put_value, .key = "a", .value = 1);
+    ck_assert_int_eq(stat(printed, &status), 0);
+    ck_assert_int_eq(status.st_size, 0);
 }
 END_TEST
 
@@ -472,6 +501,7 @@ int main(void)
                         sizeof options / sizeof *options);
     tcase_add_test(opening, what_was_answered_with_write_back_survives_the_owner);
     tcase_add_test(opening, a_process_without_descriptors_is_told_so_and_comes_in_later);
+    tcase_add_test(opening, an_application_with_few_descriptors_is_answered);
     tcase_add_test(opening, who_cannot_take_over_without_descriptors_does_so_later);
     tcase_add_test(opening, who_is_one_too_many_for_the_owner_waits_and_is_told_why);
 

@@ -94,22 +94,6 @@ size_t stem_descriptors_accepted(void)
     return n_accepted;
 }
 
-bool stem_descriptors_are_left(void)
-{
-    enum { FEW = 8 };
-    int fds[FEW], n = 0;
-
-    pthread_mutex_lock(&list_lock);
-    while (n < FEW && (fds[n] = eventfd(0, EFD_CLOEXEC)) >= 0)
-        n++;
-    const int cause = errno;
-    for (int i = 0; i < n; i++)
-        close(fds[i]);
-    pthread_mutex_unlock(&list_lock);
-    errno = cause;
-    return n == FEW;
-}
-
 bool stem_descriptor_has_own_user(int fd)
 {
     struct ucred peer;
@@ -125,6 +109,20 @@ int stem_descriptor_event(void)
     const int fd = enter(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     pthread_mutex_unlock(&list_lock);
     return fd;
+}
+
+bool stem_descriptors_are_left(size_t n)
+{
+    enum { MOST = 16 };
+    int fds[MOST];
+    size_t opened = 0;
+
+    while (opened < n && opened < MOST && (fds[opened] = stem_descriptor_event()) >= 0)
+        opened++;
+    const bool are_left = opened == n;
+    while (opened > 0)
+        stem_descriptor_close(fds[--opened]);
+    return are_left;
 }
 
 void stem_descriptor_close(int fd)

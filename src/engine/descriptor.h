@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* As openat() and close(), but for the list. */
@@ -19,8 +20,8 @@ int stem_descriptor_socket(int domain, int type);
 int stem_descriptor_accept(int listening, int flags);
 /* How many of those that were accepted are open, in the whole process. */
 size_t stem_descriptors_accepted(void);
-/* Whether the process may have a few more, eight, at this moment; false with errno set. */
-bool stem_descriptors_are_left(void);
+/* Whether the process may have so many more, up to 16, at this moment; false with errno set. */
+bool stem_descriptors_are_left(size_t n);
 /* Whether the process at the other end of a Unix socket is of this user. */
 bool stem_descriptor_has_own_user(int fd);
 /* As eventfd(), nonblocking. */

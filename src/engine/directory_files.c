@@ -172,22 +172,6 @@ bool stem_directory_visit_logs(const stem_directory *dir, stem_log_visitor *visi
  * might open, and then find none to open a table for a reader. */
 enum { DESCRIPTORS_NEEDED = 8 };
 
-static int probe_descriptors(const stem_directory *dir)
-{
-    int fds[DESCRIPTORS_NEEDED], n = 0, code = STEM_OK;
-
-    while (n < DESCRIPTORS_NEEDED && code == STEM_OK) {
-        fds[n] = stem_descriptor_open(dir->fd, ".", O_RDONLY | O_DIRECTORY, 0);
-        if (fds[n] < 0)
-            code = stem_directory_fail(dir, "open", "");
-        else
-            n++;
-    }
-    while (n > 0)
-        stem_descriptor_close(fds[--n]);
-    return code;
-}
-
 /* Whether the file can grow to so many bytes. File systems that cannot reserve room are
  * asked how much they have. */
 static bool has_room(int fd, uint64_t bytes)
@@ -213,9 +197,9 @@ int stem_directory_probe(const stem_directory *dir, uint64_t bytes)
     /* A name that LevelDB itself takes for one of its temporary files. */
     static const char name[] = "000000.dbtmp";
 
-    int code = probe_descriptors(dir);
-    if (code != STEM_OK)
-        return code;
+    int code = STEM_OK;
+    if (!stem_descriptors_are_left(DESCRIPTORS_NEEDED))
+        return stem_directory_fail(dir, "open", "");
     int fd = stem_descriptor_open(dir->fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0)
         return stem_directory_fail(dir, "make", name);

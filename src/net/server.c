@@ -197,13 +197,26 @@ int stem_net_server_reload(stem_server *server)
 
 /* ---- Opening ---------------------------------------------------------------------- */
 
+/* Where libevent finds none for the pipe that every base has for signals, it prints and ends
+ * the program, whatever the configuration; where it finds none for epoll, it prints. So it is
+ * not called then. A descriptor that another thread takes in between could still bring that
+ * about. */
+static int check_descriptors(void)
+{
+    enum { NEEDED_AND_SPARE = 3 + 3 };
+
+    if (stem_descriptors_are_left(NEEDED_AND_SPARE))
+        return STEM_OK;
+    return stem_fail(STEM_EIO, "cannot open what a server needs: %s", strerror(errno));
+}
+
 static int open_base(stem_server *server)
 {
     const struct timeval period = {.tv_usec = TICK_MS * 1000};
 
-    /* Without those that it takes itself libevent complains on standard error and exits. */
-    if (!stem_descriptors_are_left())
-        return stem_fail(STEM_EIO, "no descriptors for a server: %s", strerror(errno));
+    const int code = check_descriptors();
+    if (code != STEM_OK)
+        return code;
     struct event_config *config = event_config_new();
     /* One thread at a time has the base, and passes it on under a lock of the server's. */
     if (config && event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)

@@ -33,7 +33,7 @@
  * locks stay held, and what was begun stays so. Disable cancellation around the calls of a
  * thread that others may cancel.
  *
- * Caveats, which no library over LevelDB can lift:
+ * Caveats, which no library over LevelDB, and libevent in the last, can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
  * - A log cut short by damage is taken for a crash: the database opens in an earlier
@@ -45,6 +45,9 @@
  * - After a failed table write (a full disk, no descriptors left) LevelDB must be
  *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
  *   snapshot is open: until those are closed commits go on failing with STEM_EIO.
+ * - When another thread takes the last descriptors of the process in the moment in which a
+ *   server is opened, or a shared directory is, libevent prints that and ends the process.
+ *   Without any left before, it is STEM_EIO.
  */
 #ifndef STEM_H
 #define STEM_H

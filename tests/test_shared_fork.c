@@ -277,6 +277,19 @@ START_TEST(children_left_alone_have_a_clean_process_own_it)
 }
 END_TEST
 
+START_TEST(a_child_that_would_have_to_make_a_database_itself_is_told_so)
+{
+    expect(STEM_OK, B, close_it, 0);
+    expect(STEM_OK, A, close_it, 0);
+    expect(STEM_OK, A, destroy, 0);
+    fork_sharer(A, CHILD);
+    expect(STEM_EFORK, CHILD, open_shared, .options.must_be_new = true);
+    ck_assert(!is_there(shared_place));
+    expect(STEM_OK, CHILD, open_shared, 0);
+    expect(STEM_EXISTS, CHILD, open_shared, .options.must_be_new = true);
+}
+END_TEST
+
 START_TEST(what_a_killed_clean_process_served_goes_on_by_another)
 {
     fork_sharer(A, CHILD);
@@ -353,6 +366,7 @@ int main(void)
     tcase_add_checked_fixture(gone, start_two, NULL);
     tcase_add_test(gone, a_child_outlives_its_parent);
     tcase_add_test(gone, children_left_alone_have_a_clean_process_own_it);
+    tcase_add_test(gone, a_child_that_would_have_to_make_a_database_itself_is_told_so);
     tcase_add_test(gone, what_a_killed_clean_process_served_goes_on_by_another);
     tcase_add_test(gone, children_left_alone_are_told_when_no_process_can_be_started);
     tcase_add_test(gone, children_left_alone_are_told_when_nobody_can_recover_it);

@@ -103,6 +103,8 @@ static int have_owner_started(search *what)
     shared_engine *engine = what->engine;
     const uint64_t now = stem_remote_now();
 
+    if (what->conditions->must_be_new) /* what another makes would not be */
+        return stem_store_check_process();
     if (what->unclaimed_since == 0)
         what->unclaimed_since = now;
     if (now - what->unclaimed_since < milliseconds(UNCLAIMED_MS) ||

@@ -3,6 +3,7 @@
  * sees of the others.
  */
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -477,6 +478,25 @@ START_TEST(who_is_one_too_many_for_the_owner_waits_and_is_told_why)
 }
 END_TEST
 
+/* Stopped, the other does not take over before this one has tried to. */
+START_TEST(who_cannot_take_over_waits_for_another_who_can)
+{
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, B, open_shared, 0);
+    expect(STEM_OK, C, open_shared, 0);
+    expect(STEM_OK, B, put_value, .key = "a", .value = 1);
+    expect(STEM_OK, B, fill_descriptors, .more = 3);
+    signal_sharer(C, SIGSTOP);
+    kill_sharer(A);
+    begin_in(B, put_value, (step){.key = "a", .value = 2});
+    pause_ms(20);
+    signal_sharer(C, SIGCONT);
+    expect_end(STEM_OK, B);
+    expect_value(C, "a", 2);
+    ck_assert_int_eq(owner_pid(), sharer_pid(C));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("shared");
@@ -504,6 +524,7 @@ int main(void)
     tcase_add_test(opening, an_application_with_few_descriptors_is_answered);
     tcase_add_test(opening, who_cannot_take_over_without_descriptors_does_so_later);
     tcase_add_test(opening, who_is_one_too_many_for_the_owner_waits_and_is_told_why);
+    tcase_add_test(opening, who_cannot_take_over_waits_for_another_who_can);
 
     return run_suite(suite);
 }

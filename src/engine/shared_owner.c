@@ -26,6 +26,7 @@ enum {
     LONGEST_PAUSE_MS = 8,
     FAILED_PAUSE_MS = 100,
     TRANSIENT_MS = 100,   /* for which a lock is held that is only looked with */
+    OTHERS_MS = 500,      /* for which a failure is kept back: another may not fail */
     RECONSIDER_MS = 1000, /* a failure is the answer for as long */
     UNCLAIMED_MS = 30,    /* then none of those who may will become the owner */
     START_AGAIN_MS = 1000 /* another process, where the last was at work and is not */
@@ -85,8 +86,8 @@ typedef struct search {
     shared_engine *engine;
     const stem_options *conditions;
     bool is_new;
-    uint64_t unclaimed_since, refused_since; /* 0 when it is not so */
-    unsigned pause;                          /* ms, before the next attempt */
+    uint64_t unclaimed_since, refused_since, failing_since; /* 0 when it is not so */
+    unsigned pause; /* ms, before the next attempt */
 } search;
 
 static void pause_search(search *what)
@@ -312,6 +313,24 @@ static void wait_for_end(shared_engine *engine, const stem_remote_connection *co
 
 /* ---- Taking over ------------------------------------------------------------------ */
 
+/* Whether another process has the lock, which it may get some time after this one has failed:
+ * at its limit of descriptors, for one. Each of several that fail has it for a moment, so the
+ * time is counted from the first failure in a search. */
+static bool is_replaced_by_another(search *what)
+{
+    shared_engine *engine = what->engine;
+
+    if (what->failing_since == 0)
+        what->failing_since = stem_remote_now();
+    while (stem_remote_now() - what->failing_since < milliseconds(OTHERS_MS) &&
+           !is_closing(engine)) {
+        if (stem_directory_claimed(engine->dir) == STEM_CLAIM_SHARING)
+            return true;
+        pause_ms(LONGEST_PAUSE_MS);
+    }
+    return false;
+}
+
 /* After a failure: until a call asks again, somebody else is the owner, or the lock that was in
  * the way is free. */
 static void wait_after_failure(shared_engine *engine, int code)
@@ -356,7 +375,7 @@ static bool replace_owner(search *what)
             stem_fail(STEM_EGONE, "%s has been removed", engine->dir->path);
         if (code == NOBODY)
             pause_search(what);
-        else
+        else if (!is_replaced_by_another(what))
             wait_after_failure(engine, code);
     }
     return true;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -16,11 +18,15 @@
 
 enum { ENTRIES = 20000, CHILD = D, GRANDCHILD, THIRD };
 
+/* A program in place of `stem serve`, of which all know the name. */
+static const char *program;
+
 /* A owns it, B has it open. */
 static void start_two(void)
 {
     const char *build = getenv("STEM_BUILD");
 
+    program = path_in(temp_dir(), "program");
     setenv("STEM_SERVE", path_in(build ? build : ".", "stem"), 1);
     start_sharers(C);
     expect(STEM_OK, A, open_shared, 0);
@@ -326,6 +332,77 @@ START_TEST(children_left_alone_are_told_when_no_process_can_be_started)
 }
 END_TEST
 
+/* Leaves CHILD alone, with that for a program. */
+static void leave_alone_with(const char *script)
+{
+    write_file(program, script);
+    ck_assert_int_eq(chmod(program, 0700), 0);
+    fork_sharer(A, CHILD);
+    expect(STEM_OK, CHILD, serve_by, .key = program);
+    kill_sharer(B);
+    kill_sharer(A);
+}
+
+static void ignore_children(step *given)
+{
+    (void)given;
+    must(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+}
+
+static const struct {
+    const char *script, *why;
+} failing_programs[] = {
+    {"#!/bin/sh\necho not today >&2\nexit 3\n", "not today"},
+    {"#!/bin/sh\nexit 3\n", "does not say why"},
+};
+
+START_TEST(children_whose_status_is_thrown_away_are_told_too)
+{
+    leave_alone_with(failing_programs[_i].script);
+    expect(STEM_OK, CHILD, ignore_children, 0);
+    const step failed = expect(STEM_EFORK, CHILD, get_value, .key = "a");
+    expect_why(&failed, failing_programs[_i].why);
+}
+END_TEST
+
+enum { WAITING = 16, LIMIT_MS = 500 };
+
+static void *get_late(void *unused)
+{
+    int64_t value;
+
+    must_be(stem_get_int(shared_db, "a", &value), STEM_EIO);
+    return unused;
+}
+
+/* `value` is how many milliseconds that took. */
+static void get_by_threads(step *given)
+{
+    pthread_t all[WAITING];
+    struct timespec begun, ended;
+
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (int i = 0; i < WAITING; i++)
+        must(pthread_create(&all[i], NULL, get_late, NULL) == 0);
+    for (int i = 0; i < WAITING; i++)
+        pthread_join(all[i], NULL);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    given->value =
+        (ended.tv_sec - begun.tv_sec) * 1000 + (ended.tv_nsec - begun.tv_nsec) / 1000000;
+}
+
+START_TEST(a_program_that_does_not_end_is_waited_for_up_to_one_time_limit)
+{
+    expect(STEM_OK, A, close_it, 0);
+    expect(STEM_OK, A, open_shared, .options.timeout_ms = LIMIT_MS);
+    leave_alone_with("#!/bin/sh\nwhile kill -0 $PPID; do sleep 0.1; done\n");
+    const step done = do_in(CHILD, get_by_threads, (step){0});
+    ck_assert_int_ge(done.value, LIMIT_MS);
+    ck_assert_int_lt(done.value, WAITING / 2 * LIMIT_MS);
+    expect(STEM_OK, CHILD, close_it, 0);
+}
+END_TEST
+
 START_TEST(children_left_alone_are_told_when_nobody_can_recover_it)
 {
     const char *current = path_in(shared_place, "CURRENT"),
@@ -369,6 +446,9 @@ int main(void)
     tcase_add_test(gone, a_child_that_would_have_to_make_a_database_itself_is_told_so);
     tcase_add_test(gone, what_a_killed_clean_process_served_goes_on_by_another);
     tcase_add_test(gone, children_left_alone_are_told_when_no_process_can_be_started);
+    tcase_add_loop_test(gone, children_whose_status_is_thrown_away_are_told_too, 0,
+                        sizeof failing_programs / sizeof *failing_programs);
+    tcase_add_test(gone, a_program_that_does_not_end_is_waited_for_up_to_one_time_limit);
     tcase_add_test(gone, children_left_alone_are_told_when_nobody_can_recover_it);
     return run_suite(suite);
 }

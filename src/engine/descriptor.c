@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +108,14 @@ int stem_descriptor_event(void)
 {
     pthread_mutex_lock(&list_lock);
     const int fd = enter(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    pthread_mutex_unlock(&list_lock);
+    return fd;
+}
+
+int stem_descriptor_memory(void)
+{
+    pthread_mutex_lock(&list_lock);
+    const int fd = enter(memfd_create("stem", MFD_CLOEXEC));
     pthread_mutex_unlock(&list_lock);
     return fd;
 }

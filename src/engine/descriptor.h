@@ -26,6 +26,8 @@ bool stem_descriptors_are_left(size_t n);
 bool stem_descriptor_has_own_user(int fd);
 /* As eventfd(), nonblocking. */
 int stem_descriptor_event(void);
+/* An empty file in memory. */
+int stem_descriptor_memory(void);
 
 /* A listing of the directory with an offset of its own, NULL with errno set on
  * failure. */

@@ -33,7 +33,7 @@ static int begin(shared_engine *engine)
     engine->server = NULL;
     engine->has_watcher = engine->is_closing = engine->is_asked_again = false;
     engine->failure.code = STEM_OK;
-    engine->started_ns = 0;
+    engine->starter = (shared_starter){.complaints = -1};
     engine->wake = stem_descriptor_event();
     if (engine->wake < 0)
         return stem_fail(STEM_EIO, "cannot make an eventfd: %s", strerror(errno));
@@ -67,6 +67,7 @@ static int end(shared_engine *engine)
     pthread_mutex_destroy(&engine->lock);
     pthread_cond_destroy(&engine->changed);
     stem_descriptor_close(engine->wake);
+    stem_shared_forget_process(engine);
     return STEM_OK;
 }
 
@@ -178,12 +179,15 @@ int stem_shared_close(stem_engine *base)
 
 /* ---- Forking ---------------------------------------------------------------------- */
 
-/* Two threads of a child may come with an inherited handle at once. */
+/* Several threads of a child may come with an inherited handle at once. One adopts the engine,
+ * without the lock, which is of all engines: what they wait for differs. */
 static pthread_mutex_t adopting = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t adopted = PTHREAD_COND_INITIALIZER;
 
 void stem_shared_after_fork(void)
 {
     adopting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    adopted = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 }
 
 /* The directory again, by its path: the descriptor was the parent's. */
@@ -234,13 +238,44 @@ static int adopt(shared_engine *engine)
     return code;
 }
 
+/* Adopts it for all threads that come meanwhile. The lock is held, but not all the time. */
+static int adopt_for_all(shared_engine *engine)
+{
+    engine->adopting_in = stem_fork_generation;
+    pthread_mutex_unlock(&adopting);
+    const int code = adopt(engine);
+    pthread_mutex_lock(&adopting);
+    if (code != STEM_OK)
+        stem_failure_save(&engine->adoption);
+    engine->adoption.code = code;
+    engine->adopting_in = 0;
+    engine->n_adoptions++;
+    pthread_cond_broadcast(&adopted);
+    return code;
+}
+
+/* Another thread is at it, and its answer is this one's too: trying again would take each of
+ * them a time limit more than the one before. */
+static int await_adoption(const shared_engine *engine)
+{
+    const unsigned before = engine->n_adoptions;
+
+    while (engine->n_adoptions == before)
+        pthread_cond_wait(&adopted, &adopting);
+    if (engine->adoption.code != STEM_OK)
+        stem_failure_restore(&engine->adoption);
+    return engine->adoption.code;
+}
+
 int stem_shared_adopt(stem_engine *base)
 {
+    shared_engine *engine = shared_of(base);
     int code = STEM_OK;
 
     pthread_mutex_lock(&adopting);
     if (stem_engine_is_inherited(base))
-        code = adopt(shared_of(base));
+        code = engine->adopting_in == stem_fork_generation ? await_adoption(engine)
+                                                           : adopt_for_all(engine);
     pthread_mutex_unlock(&adopting);
     return code;
 }

@@ -26,6 +26,15 @@ typedef struct shared_backend {
     bool is_store;
 } shared_backend;
 
+/* A process that starts another, for that to be the owner, and ends when that has come to
+ * something or failed. */
+typedef struct shared_starter {
+    pid_t pid;         /* 0 when there is none at work */
+    int complaints;    /* a file in memory, of what it says; or -1 */
+    uint64_t ended_ns; /* when the last was seen to have ended well; 0 for never */
+    bool is_unsure;    /* of that: somebody else has taken its status */
+} shared_starter;
+
 typedef struct shared_engine {
     stem_engine base;
     stem_directory *dir;    /* lent, or `own_dir` */
@@ -52,7 +61,12 @@ typedef struct shared_engine {
     uint64_t failed_ns;
     bool is_asked_again; /* a call wants it tried once more */
 
-    uint64_t started_ns; /* another process, for it to be the owner; 0 for never */
+    shared_starter starter; /* of the thread that looks for the owner */
+
+    /* Of a child's first calls, under a lock of shared.c's: */
+    unsigned adopting_in;  /* the generation of forks in which a thread adopts it; or 0 */
+    unsigned n_adoptions;  /* that have ended */
+    stem_failure adoption; /* why the last of them has failed; or STEM_OK */
 } shared_engine;
 
 static inline shared_engine *shared_of(stem_engine *base)
@@ -86,7 +100,14 @@ void stem_shared_unwatch(shared_engine *engine);
 
 /* ---- shared_process.c ----------------------------------------------------------------- */
 
-/* Starts `stem serve` on the directory, which ends when nobody uses it any more. */
-int stem_shared_start_process(const shared_engine *engine);
+/* Begins to start `stem serve` on the directory, which ends when nobody uses it any more. */
+int stem_shared_start_process(shared_engine *engine);
+/* What has become of that, without waiting for it: STEM_NOTFOUND as long as nothing has;
+ * STEM_OK when it is done, or nothing was begun; STEM_EFORK, once, when it has failed. */
+int stem_shared_check_process(shared_engine *engine);
+/* Nobody asks any more. A starter that is still at work is left to itself. */
+void stem_shared_forget_process(shared_engine *engine);
+/* STEM_EFORK: it has ended without anybody having the directory. */
+int stem_shared_fail_to_start(shared_engine *engine);
 
 #endif

@@ -29,6 +29,7 @@ enum {
     OTHERS_MS = 500,      /* for which a failure is kept back: another may not fail */
     RECONSIDER_MS = 1000, /* a failure is the answer for as long */
     UNCLAIMED_MS = 30,    /* then none of those who may will become the owner */
+    STARTED_MS = 1000,    /* for which one that was started may take to end */
     START_AGAIN_MS = 1000 /* another process, where the last was at work and is not */
 };
 
@@ -106,14 +107,18 @@ static int have_owner_started(search *what)
 
     if (what->conditions->must_be_new) /* what another makes would not be */
         return stem_store_check_process();
+    int code = stem_shared_check_process(engine);
+    if (code != STEM_OK)
+        return code == STEM_NOTFOUND ? NOBODY : code;
     if (what->unclaimed_since == 0)
         what->unclaimed_since = now;
+    const uint64_t ended = engine->starter.ended_ns;
     if (now - what->unclaimed_since < milliseconds(UNCLAIMED_MS) ||
-        (engine->started_ns != 0 &&
-         now - engine->started_ns < milliseconds(START_AGAIN_MS)))
+        (ended != 0 && now - ended < milliseconds(START_AGAIN_MS)))
         return NOBODY;
-    const int code = stem_shared_start_process(engine);
-    engine->started_ns = code == STEM_OK ? now : 0;
+    if (ended != 0 && engine->starter.is_unsure)
+        return stem_shared_fail_to_start(engine);
+    code = stem_shared_start_process(engine);
     return code == STEM_OK ? NOBODY : code;
 }
 
@@ -152,8 +157,10 @@ static int look_for_owner(search *what)
     if (code != STEM_ELOCKED && (engine->may_own || code != STEM_OK))
         return code;
     const enum stem_directory_claim claim = stem_directory_claimed(engine->dir);
-    if (claim != STEM_CLAIM_NONE)
+    if (claim != STEM_CLAIM_NONE) {
         what->unclaimed_since = 0;
+        engine->starter.is_unsure = false;
+    }
     if (claim != STEM_CLAIM_ALONE)
         what->refused_since = 0;
     if (claim == STEM_CLAIM_SHARING)
@@ -235,6 +242,7 @@ int stem_shared_enter(shared_engine *engine, const stem_options *conditions, boo
     int code;
 
     stem_failure_save(&before);
+    stem_failure_set(STEM_EIO, "nobody has it open yet"); /* as long as nothing else is */
     for (;;) {
         code = look_for_owner(&what);
         if (code == SOMEBODY && conditions->must_be_new)
@@ -381,6 +389,17 @@ static bool replace_owner(search *what)
     return true;
 }
 
+/* What it was to start is at work: it has no more to do, and becomes nobody's zombie. */
+static void see_starter_end(shared_engine *engine)
+{
+    const uint64_t until = stem_remote_now() + milliseconds(STARTED_MS);
+
+    while (stem_shared_check_process(engine) == STEM_NOTFOUND && !is_closing(engine) &&
+           stem_remote_now() < until)
+        pause_ms(1);
+    stem_shared_forget_process(engine);
+}
+
 static void *watch(void *argument)
 {
     static const stem_options conditions = {.must_exist = true};
@@ -392,7 +411,7 @@ static void *watch(void *argument)
 
         if (connection) {
             what = (search){.engine = engine, .conditions = &conditions, .pause = 1};
-            engine->started_ns = 0; /* it has come to something, and may be again */
+            see_starter_end(engine);
             wait_for_end(engine, connection);
             stem_remote_connection_close(connection);
         } else {

@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../error.h"
 #include "config.h"
+#include "descriptor.h"
 #include "shared_engine.h"
 #include "store.h"
 
@@ -94,55 +94,74 @@ static int spawn(const arguments *given, int complaints, pid_t *pid)
     return cause;
 }
 
-/* What was started has started another, and ends when that is at work or has failed. */
-static bool is_at_work(pid_t pid)
+/* What the last had to say, as part of one line; "" when that is nothing. */
+static const char *read_complaints(const shared_starter *starter, char *text, size_t size)
 {
-    int status = 0;
-    pid_t ended;
-
-    do
-        ended = waitpid(pid, &status, 0);
-    while (ended < 0 && errno == EINTR);
-    /* The application may take the status of every child. */
-    return ended != pid || (WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-/* What it had to say, as part of one line. */
-static const char *read_complaints(int fd, char *text, size_t size)
-{
-    const ssize_t len = pread(fd, text, size - 1, 0);
+    const ssize_t len = pread(starter->complaints, text, size - 1, 0);
 
     text[len > 0 ? len : 0] = '\0';
     text[strcspn(text, "\n")] = '\0';
-    return *text ? text : "it does not say why";
+    return text;
 }
 
-static int start(const arguments *given, int complaints)
-{
-    static const char why[] =
-        "nobody else has it open, and a process made by fork() cannot";
-    char text[COMPLAINT_SIZE];
-    pid_t pid;
+static const char why[] = "nobody else has it open, and a process made by fork() cannot";
 
-    const int cause = spawn(given, complaints, &pid);
-    if (cause != 0)
-        return stem_fail(STEM_EFORK, "%s; starting %s failed: %s", why, given->words[0],
-                         strerror(cause));
-    if (!is_at_work(pid))
-        return stem_fail(STEM_EFORK, "%s; %s could not be started: %s", why,
-                         given->words[0], read_complaints(complaints, text, sizeof text));
-    return STEM_OK;
-}
-
-int stem_shared_start_process(const shared_engine *engine)
+int stem_shared_start_process(shared_engine *engine)
 {
-    const int complaints = memfd_create("stem", MFD_CLOEXEC);
+    shared_starter *starter = &engine->starter;
     arguments given;
 
-    if (complaints < 0)
+    stem_shared_forget_process(engine);
+    starter->complaints = stem_descriptor_memory();
+    if (starter->complaints < 0)
         return stem_fail(STEM_EIO, "cannot make a file in memory: %s", strerror(errno));
     make_arguments(engine, &given);
-    const int code = start(&given, complaints);
-    close(complaints);
-    return code;
+    const int cause = spawn(&given, starter->complaints, &starter->pid);
+    if (cause == 0)
+        return STEM_OK;
+    starter->pid = 0;
+    return stem_fail(STEM_EFORK, "%s; starting %s failed: %s", why, given.words[0],
+                     strerror(cause));
+}
+
+int stem_shared_fail_to_start(shared_engine *engine)
+{
+    char text[COMPLAINT_SIZE];
+    const char *said = read_complaints(&engine->starter, text, sizeof text);
+
+    engine->starter.ended_ns = 0;
+    return stem_fail(STEM_EFORK, "%s; %s could not be started: %s", why, program(),
+                     *said ? said : "it does not say why");
+}
+
+int stem_shared_check_process(shared_engine *engine)
+{
+    shared_starter *starter = &engine->starter;
+    char text[COMPLAINT_SIZE];
+    int status = 0;
+
+    if (starter->pid == 0)
+        return STEM_OK;
+    const pid_t ended = waitpid(starter->pid, &status, WNOHANG);
+    if (ended == 0 || (ended < 0 && errno == EINTR))
+        return STEM_NOTFOUND;
+    /* The application may take the status of every child, or have it thrown away. */
+    starter->is_unsure = ended != starter->pid;
+    starter->pid = 0;
+    starter->ended_ns = stem_remote_now();
+    const bool has_failed = starter->is_unsure
+                                ? *read_complaints(starter, text, sizeof text) != '\0'
+                                : !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    return has_failed ? stem_shared_fail_to_start(engine) : STEM_OK;
+}
+
+void stem_shared_forget_process(shared_engine *engine)
+{
+    shared_starter *starter = &engine->starter;
+
+    if (starter->pid != 0)
+        waitpid(starter->pid, NULL, WNOHANG);
+    if (starter->complaints >= 0)
+        stem_descriptor_close(starter->complaints);
+    *starter = (shared_starter){.complaints = -1};
 }

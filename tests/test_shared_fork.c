@@ -3,6 +3,7 @@
  * inherited, as clients that never own the directory themselves, and touch nothing of their
  * parent's.
  */
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -296,6 +297,48 @@ START_TEST(a_child_that_would_have_to_make_a_database_itself_is_told_so)
 }
 END_TEST
 
+static int kept[2]; /* a pipe */
+
+/* As an application opens one that lets what it executes have it. `value` tells which it is. */
+static void open_pipe(step *given)
+{
+    struct stat status;
+
+    must(pipe(kept) == 0 && fstat(kept[1], &status) == 0);
+    given->value = (int64_t)status.st_ino;
+}
+
+static bool has_open(pid_t process, ino_t file)
+{
+    const struct dirent *each;
+    struct stat status;
+    char name[64];
+    bool has = false;
+
+    snprintf(name, sizeof name, "/proc/%ld/fd", (long)process);
+    DIR *listing = opendir(name);
+    ck_assert_ptr_nonnull(listing);
+    while ((each = readdir(listing)) != NULL)
+        has |= fstatat(dirfd(listing), each->d_name, &status, 0) == 0 &&
+               status.st_ino == file && S_ISFIFO(status.st_mode);
+    closedir(listing);
+    return has;
+}
+
+START_TEST(a_clean_process_keeps_nothing_open_of_who_had_it_started)
+{
+    const ino_t file = (ino_t)expect(STEM_OK, A, open_pipe, 0).value;
+
+    fork_sharer(A, CHILD);
+    kill_sharer(B);
+    kill_sharer(A);
+    expect_value(CHILD, "a", 1);
+    ck_assert(has_open(sharer_pid(CHILD), file));
+    ck_assert(!has_open(owner_pid(), file));
+    expect(STEM_OK, CHILD, close_it, 0);
+}
+END_TEST
+
 START_TEST(what_a_killed_clean_process_served_goes_on_by_another)
 {
     fork_sharer(A, CHILD);
@@ -444,6 +487,7 @@ int main(void)
     tcase_add_test(gone, a_child_outlives_its_parent);
     tcase_add_test(gone, children_left_alone_have_a_clean_process_own_it);
     tcase_add_test(gone, a_child_that_would_have_to_make_a_database_itself_is_told_so);
+    tcase_add_test(gone, a_clean_process_keeps_nothing_open_of_who_had_it_started);
     tcase_add_test(gone, what_a_killed_clean_process_served_goes_on_by_another);
     tcase_add_test(gone, children_left_alone_are_told_when_no_process_can_be_started);
     tcase_add_loop_test(gone, children_whose_status_is_thrown_away_are_told_too, 0,

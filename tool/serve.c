@@ -1,6 +1,7 @@
 /*
  * `stem serve`: a database for other processes.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -252,6 +253,23 @@ static int share(stem_db *db, const wanted *what, const sigset_t *signals)
     return DONE;
 }
 
+/* Descriptors that whoever started this had open are kept open for nobody: pipes whose end is
+ * waited for, locks. */
+static void close_inherited(void)
+{
+    DIR *listing = opendir("/proc/self/fd");
+    const struct dirent *each;
+
+    while (listing && (each = readdir(listing)) != NULL) {
+        const int fd = atoi(each->d_name); /* "." and ".." are 0 */
+
+        if (fd > STDERR_FILENO && fd != dirfd(listing))
+            close(fd);
+    }
+    if (listing)
+        closedir(listing);
+}
+
 /* Goes on as nobody's child. What was started ends when this is at work, or has failed to be;
  * returns what tells it so. */
 static int detach(void)
@@ -259,6 +277,7 @@ static int detach(void)
     int ends[2];
     char byte;
 
+    close_inherited();
     const pid_t child = pipe(ends) == 0 ? fork() : -1;
     if (child < 0) {
         complain("cannot go on in the background: %s", strerror(errno));

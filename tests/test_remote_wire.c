@@ -363,10 +363,11 @@ START_TEST(a_first_commit_answered_nosession_goes_on_in_a_new_session)
 {
     stem_engine *engine = open_at(
         START_SCRIPT(ATTACHES, {"STEM.COMMIT 1 - PUT a 1", "-NOSESSION\r\n", KEEP, 0},
-                     {"STEM.ATTACH 1 0 " ID, "-NOSESSION\r\n", KEEP, 0}, ATTACHES,
-                     {"STEM.COMMIT 1 - PUT a 1", OK, KEEP, 0}),
+                     ATTACHES, {"STEM.COMMIT 1 - PUT a 1", OK, KEEP, 0},
+                     {"STEM.COMMIT 2 - PUT a 1", OK, KEEP, 0}),
         0);
 
+    assert_ok(put_a(engine));
     assert_ok(put_a(engine));
     close_all(engine);
 }
@@ -375,9 +376,9 @@ END_TEST
 START_TEST(a_server_that_ends_every_session_is_not_asked_for_ever)
 {
     stem_engine *engine =
-        open_at(START_SCRIPT(ATTACHES, {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES_AGAIN,
-                             {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES_AGAIN,
-                             {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES_AGAIN,
+        open_at(START_SCRIPT(ATTACHES, {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES,
+                             {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES,
+                             {NULL, "-NOSESSION\r\n", KEEP, 0}, ATTACHES,
                              {NULL, "-NOSESSION\r\n", KEEP, 0}),
                 0);
 

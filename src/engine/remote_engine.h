@@ -40,7 +40,8 @@ typedef struct remote_engine {
 
     pthread_mutex_t session_lock; /* of what follows; held while one is made */
     uint64_t session;             /* counts those made: 0 before the first */
-    char session_id[STEM_REMOTE_ID_MAX + 1];
+    char session_id[STEM_REMOTE_ID_MAX +
+                    1]; /* "" once the server has told that it is gone */
 } remote_engine;
 
 /* The words of a commit: so many at first, and so many at most for each of its items. */

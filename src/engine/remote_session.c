@@ -175,6 +175,16 @@ static uint64_t current_session(remote_engine *engine, char id[STEM_REMOTE_ID_MA
     return current;
 }
 
+/* A server that has lost the record of a session may remember the session: to attach to it once
+ * more would lead to the same answer. */
+static void lose_session(remote_engine *engine, uint64_t which)
+{
+    pthread_mutex_lock(&engine->session_lock);
+    if (engine->session == which)
+        *engine->session_id = '\0';
+    pthread_mutex_unlock(&engine->session_lock);
+}
+
 /* Attaches the connection to the session; where that is gone, to a new one, unless it is a
  * commit of the old one that is on its way. STEM_REMOTE_NO_SESSION: once more, or never. */
 static int attach(attempt *call)
@@ -182,13 +192,15 @@ static int attach(attempt *call)
     char id[STEM_REMOTE_ID_MAX + 1];
     stem_remote_reply reply = {.is_packed = true};
     remote_slot *slot = call->slot;
+    int code = STEM_REMOTE_NO_SESSION;
 
     const uint64_t current = current_session(call->engine, id);
     if (slot->session == current)
         return STEM_OK;
     if (call->may_be_applied && call->sent_in != current)
         return STEM_REMOTE_NO_SESSION;
-    int code = send_attach(call->engine, slot, id, call->clock, &reply);
+    if (*id)
+        code = send_attach(call->engine, slot, id, call->clock, &reply);
     stem_remote_reply_free(&reply);
     if (code == STEM_OK)
         slot->session = current;
@@ -232,6 +244,7 @@ static int judge_reply(attempt *call)
     if (stem_remote_reply_is_error(call->reply, "NOSESSION")) {
         stem_failure_set(STEM_EIO, "%s has ended the session",
                          call->engine->peer.location.text);
+        lose_session(call->engine, call->sent_in);
         drop(call->slot);
         return STEM_REMOTE_NO_SESSION;
     }

@@ -373,6 +373,20 @@ START_TEST(a_first_commit_answered_nosession_goes_on_in_a_new_session)
 }
 END_TEST
 
+/* Nobody waits for a session for as long as a compaction may take. */
+START_TEST(a_compaction_waits_for_a_new_session_no_longer_than_other_calls)
+{
+    stem_engine *engine =
+        open_at(START_SCRIPT(ATTACHES, {NULL, "-NOSESSION\r\n", HANG_UP, 0},
+                             {"STEM.ATTACH 1 0 NEW", NULL, SILENT, 0}),
+                SHORT_MS);
+    const stem_engine_range all = {.start = {NULL, 0}};
+
+    assert_code(engine->ops->compact(engine, &all), STEM_EIO);
+    close_all(engine);
+}
+END_TEST
+
 START_TEST(a_server_that_ends_every_session_is_not_asked_for_ever)
 {
     stem_engine *engine =
@@ -740,6 +754,8 @@ int main(void)
     tcase_add_test(committing,
                    a_first_commit_answered_nosession_goes_on_in_a_new_session);
     tcase_add_test(committing, a_server_that_ends_every_session_is_not_asked_for_ever);
+    tcase_add_test(committing,
+                   a_compaction_waits_for_a_new_session_no_longer_than_other_calls);
     tcase_add_test(committing, an_unanswered_commit_is_not_known_when_time_is_up);
     tcase_add_loop_test(committing, an_answer_that_is_none_leaves_a_commit_unknown, 0, 5);
     tcase_add_loop_test(committing,

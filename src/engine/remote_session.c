@@ -146,16 +146,28 @@ static int read_attached(remote_engine *engine, const stem_remote_reply *reply)
     return make_slots(engine, n);
 }
 
-/* A new session in place of number `old`, unless another thread has made one. */
+/* The engine's time limit from now on, or what is left of a call's where that is less. */
+static stem_remote_clock shorter_clock(const remote_engine *engine,
+                                       const stem_remote_clock *clock)
+{
+    const stem_remote_clock usual = stem_remote_clock_start(engine->timeout_ms);
+
+    return clock->deadline_ns < usual.deadline_ns ? *clock : usual;
+}
+
+/* A new session in place of number `old`, unless another thread has made one. All calls wait
+ * for it: for no longer than calls wait, also when this one may take longer. */
 static int renew_session(remote_engine *engine, remote_slot *slot, uint64_t old,
-                         stem_remote_clock *clock)
+                         const stem_remote_clock *clock)
 {
     stem_remote_reply reply = {.is_packed = true};
     int code = STEM_REMOTE_NO_SESSION;
 
     pthread_mutex_lock(&engine->session_lock);
     if (engine->session == old) {
-        code = send_attach(engine, slot, "NEW", clock, &reply);
+        stem_remote_clock limited = shorter_clock(engine, clock);
+
+        code = send_attach(engine, slot, "NEW", &limited, &reply);
         if (code == STEM_OK)
             code = read_attached(engine, &reply);
         if (code == STEM_OK)

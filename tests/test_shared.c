@@ -200,6 +200,51 @@ START_TEST(all_have_every_operation)
 }
 END_TEST
 
+/* The place that is left in the longest path for one name, which is that long itself. */
+enum { LEVELS = 15, NAME_LEN = STEM_PATH_MAX / (LEVELS + 1) - 1 };
+
+static stem_db *deepest_place(const char *name)
+{
+    const char *names[LEVELS];
+    stem_db *place;
+
+    for (int i = 0; i < LEVELS; i++)
+        names[i] = name;
+    place = stem_sub_path(shared_db, names, LEVELS);
+    must(place != NULL);
+    return place;
+}
+
+/* Arrives in reverse at the last of the names, whose path is as long as one may be. */
+static void walk_to_longest(step *given)
+{
+    char name[NAME_LEN + 1] = "", longest[NAME_LEN + 2] = "";
+    const char *const sought = longest;
+
+    memset(name, 'n', NAME_LEN);
+    memset(longest, 'n', NAME_LEN + 1);
+    stem_db *place = deepest_place(name);
+    must_ok(stem_put(place, name, 1));
+    must_ok(stem_put(place, longest, 2));
+    stem_iter *children = stem_children(place, STEM_RANGE(.reverse = true));
+    must(children != NULL);
+    must_ok(stem_iter_seek(children, &sought, 1));
+    must(stem_iter_next(children) && strcmp(stem_iter_key(children), longest) == 0);
+    must(stem_iter_next(children) && strcmp(stem_iter_key(children), name) == 0);
+    must(!stem_iter_next(children));
+    given->code = stem_iter_close(children);
+    stem_close(place);
+}
+
+START_TEST(all_walk_to_the_longest_path)
+{
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, B, open_shared, 0);
+    expect(STEM_OK, A, walk_to_longest, 0);
+    expect(STEM_OK, B, walk_to_longest, 0);
+}
+END_TEST
+
 /* ---- Handles of one process ------------------------------------------------------- */
 
 static stem_db *second;
@@ -510,6 +555,7 @@ int main(void)
     tcase_add_test(together, twenty_processes_make_one_database);
     tcase_add_test(together, threads_of_several_processes_lose_no_update);
     tcase_add_test(together, all_have_every_operation);
+    tcase_add_test(together, all_walk_to_the_longest_path);
     tcase_add_loop_test(together, a_process_may_have_several_handles_some_that_only_read,
                         A, B + 1);
     tcase_add_test(together, an_owner_that_only_reads_lets_others_write);

@@ -145,9 +145,13 @@ static int keep_failure(remote_iter *iter, int code)
 }
 
 /* The byte string that comes right behind a key, or with `is_behind` false the key itself, as
- * the bound at which the next chunk begins. */
+ * the bound at which the next chunk begins. No key is longer than the longest: a bound that is,
+ * by more than a byte, parts them at that byte as it does as a whole, and is not too long to be
+ * sent. */
 static int set_target(remote_iter *iter, stem_slice key, bool is_behind)
 {
+    const size_t longest = iter->base.engine->max_key_bytes + 1;
+
     if (key.len + 1 > iter->target_room) {
         const size_t room = 2 * (key.len + 1);
         char *larger = malloc(room);
@@ -162,6 +166,8 @@ static int set_target(remote_iter *iter, stem_slice key, bool is_behind)
         memcpy(iter->target, key.data, key.len);
     iter->target[key.len] = '\0';
     iter->target_len = key.len + (is_behind ? 1 : 0);
+    if (iter->target_len > longest)
+        iter->target_len = longest;
     iter->has_target = true;
     return STEM_OK;
 }

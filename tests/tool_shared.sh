@@ -22,6 +22,11 @@ answers 2 "$stem" serve ./x
 answers 2 "$stem" serve ./x --while-used
 answers 2 "$stem" serve ./x --shared --set no_such=1
 says 'there is no such option'
+answers 2 "$stem" serve ./x --shared --set bloom_bits=4294967306
+says 'bloom_bits is at most 2147483647'
+answers 2 "$stem" serve ./x --shared --set no_bloom=2
+answers 2 "$stem" serve ./x --shared --memory 17592186044417
+says '--memory is at most 17592186044415'
 
 "$stem" serve ./x --shared --set block_bytes=8192 >said &
 server=$!

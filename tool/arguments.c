@@ -4,6 +4,7 @@
  * option.
  */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,14 +73,22 @@ static int finish(arguments *args)
     return -1;
 }
 
-size_t parse_count(const command *which, const char *option, const char *text)
+size_t parse_count_to(const command *which, const char *option, const char *text,
+                      size_t most)
 {
     char *end;
-    unsigned long n = strtoul(text, &end, 10);
 
+    const unsigned long n = strtoul(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || n < 1)
         usage_error(which, "%s is a number from 1 on, not '%s'", option, text);
+    if (n > most)
+        usage_error(which, "%s is at most %zu, not '%s'", option, most, text);
     return n;
+}
+
+size_t parse_count(const command *which, const char *option, const char *text)
+{
+    return parse_count_to(which, option, text, SIZE_MAX);
 }
 
 static bool is_negative_number(const char *text)

@@ -4,7 +4,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -88,10 +90,13 @@ static void read_setting(const char *text, stem_options *to)
     for (size_t i = 0; i < sizeof settings / sizeof *settings && text[len]; i++) {
         if (strlen(settings[i].name) != len || memcmp(settings[i].name, text, len) != 0)
             continue;
+        const size_t most = settings[i].as_bool  ? 1
+                            : settings[i].as_int ? INT_MAX
+                                                 : SIZE_MAX;
         const size_t value =
-            parse_count(&serve_command, settings[i].name, text + len + 1);
+            parse_count_to(&serve_command, settings[i].name, text + len + 1, most);
         if (settings[i].as_bool)
-            *settings[i].as_bool = value != 0;
+            *settings[i].as_bool = true;
         else if (settings[i].as_int)
             *settings[i].as_int = (int)value;
         else
@@ -134,7 +139,7 @@ static void read_arguments(int argc, char **argv, wanted *what)
             break;
         case MEMORY:
             what->database.writeback_bytes =
-                parse_count(&serve_command, "--memory", optarg) << 20;
+                parse_count_to(&serve_command, "--memory", optarg, SIZE_MAX >> 20) << 20;
             break;
         case MAX_CLIENTS:
             what->server.max_clients =

@@ -19,8 +19,8 @@
 
 enum { ENTRIES = 20000, CHILD = D, GRANDCHILD, THIRD };
 
-/* A program in place of `stem serve`, of which all know the name. */
-static const char *program;
+/* A program in place of `stem serve`, and another directory, of which all know the name. */
+static const char *program, *other_place;
 
 /* A owns it, B has it open. */
 static void start_two(void)
@@ -28,6 +28,7 @@ static void start_two(void)
     const char *build = getenv("STEM_BUILD");
 
     program = path_in(temp_dir(), "program");
+    other_place = path_in(temp_dir(), "other");
     setenv("STEM_SERVE", path_in(build ? build : ".", "stem"), 1);
     start_sharers(C);
     expect(STEM_OK, A, open_shared, 0);
@@ -170,6 +171,49 @@ START_TEST(a_child_may_open_the_directory_itself)
     expect(STEM_OK, CHILD, close_it, 0);
     expect(STEM_OK, CHILD, put_anew, .key = "a", .value = 3);
     expect_value(_i, "a", 3);
+}
+END_TEST
+
+static stem_db *other_db;
+static pthread_t waiting;
+
+static void open_other(step *given)
+{
+    given->code = stem_open(&other_db, other_place, STEM_OPTIONS(.shared = true));
+}
+
+static void *wait_for_value(void *unused)
+{
+    int64_t value;
+
+    must_ok(stem_get_int(shared_db, "a", &value));
+    return unused;
+}
+
+/* While a thread waits for the owner of the one, uses the other. */
+static void use_other_meanwhile(step *given)
+{
+    must(pthread_create(&waiting, NULL, wait_for_value, NULL) == 0);
+    pause_ms(20); /* it is at it by then, or this proves nothing */
+    given->code = stem_put(other_db, "b", given->value);
+}
+
+static void await_value(step *given)
+{
+    (void)given;
+    pthread_join(waiting, NULL);
+}
+
+START_TEST(a_database_whose_owner_is_stopped_holds_up_no_other)
+{
+    start_sharer(C);
+    expect(STEM_OK, C, open_other, 0);
+    expect(STEM_OK, B, open_other, 0);
+    fork_sharer(B, CHILD);
+    signal_sharer(A, SIGSTOP);
+    expect(STEM_OK, CHILD, use_other_meanwhile, .value = 1);
+    signal_sharer(A, SIGCONT);
+    expect(STEM_OK, CHILD, await_value, 0);
 }
 END_TEST
 
@@ -481,6 +525,7 @@ int main(void)
     tcase_add_loop_test(alive, an_inherited_iterator_that_resumes_goes_on_in_both, A, C);
     tcase_add_loop_test(alive, an_inherited_batch_is_the_childs_own, A, C);
     tcase_add_loop_test(alive, a_child_may_open_the_directory_itself, A, C);
+    tcase_add_test(alive, a_database_whose_owner_is_stopped_holds_up_no_other);
     tcase_add_loop_test(alive, a_child_forked_in_the_middle_of_calls_goes_on, A, C);
 
     tcase_add_checked_fixture(gone, start_two, NULL);

@@ -157,9 +157,9 @@ struct stem_engine {
     size_t max_commit_bytes;     /* keys and values of one commit together */
     size_t max_commit_items;     /* writes and expectations of one commit together */
     atomic_uint fork_generation; /* of the process that opened or adopted it */
-    atomic_size_t users;         /* kept by location.c: handles, iterators, snapshots */
-    atomic_size_t leaving;       /* the same: users no more, who are about to let go */
-    bool is_served; /* by another server, who alone has Stem's own records there */
+    bool is_served;        /* by another server, who alone has Stem's own records there */
+    atomic_size_t users;   /* kept by location.c: handles, iterators, snapshots */
+    atomic_size_t leaving; /* the same: users no more, who are about to let go */
 };
 
 /* What the layer above gives a process that shares a database by its location: a server. */

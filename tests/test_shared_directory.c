@@ -269,6 +269,38 @@ START_TEST(who_waits_for_another_opening_waits_whatever_else_is_opened)
 }
 END_TEST
 
+/* ---- Served on ---------------------------------------------------------------------- */
+
+/* Serves what it shares, and moves it as a client of its own to where it is. */
+static void move_onto_itself(step *given)
+{
+    char location[512];
+    const char *listen[] = {location, NULL};
+    stem_server *server;
+    stem_db *client;
+
+    snprintf(location, sizeof location, "unix:%s", path_in(temp_dir(), "socket"));
+    must_ok(stem_server_open(&server, shared_db, STEM_SERVER_OPTIONS(.listen = listen)));
+    must_ok(stem_open(&client, location, NULL));
+    must_be(stem_move(client, given->key, shared_db, given->key), STEM_EINVAL);
+    must_be(stem_move(shared_db, NULL, client, NULL), STEM_EINVAL);
+    must_ok(stem_close(client));
+    given->code = stem_server_close(server);
+}
+
+START_TEST(who_shares_and_a_client_of_his_are_in_one_place)
+{
+    expect(STEM_OK, A, open_shared, 0);
+    expect(STEM_OK, B, open_shared, 0);
+    expect(STEM_OK, A, put_value, .key = "a", .value = 1);
+    for (int who = A; who <= B; who++)
+        expect(STEM_OK, who, move_onto_itself, .key = "a");
+    kill_sharer(A);
+    expect(STEM_OK, B, move_onto_itself, .key = "a");
+    expect_value(B, "a", 1);
+}
+END_TEST
+
 /* ---- Removed ------------------------------------------------------------------------ */
 
 static void pop_one(step *given)
@@ -332,6 +364,7 @@ int main(void)
     tcase_add_test(directory,
                    who_waits_for_another_opening_waits_whatever_else_is_opened);
     tcase_add_test(directory, every_call_ends_once_the_directory_is_removed);
+    tcase_add_test(directory, who_shares_and_a_client_of_his_are_in_one_place);
 
     tcase_add_test(places, somebody_else_is_not_answered_even_if_the_modes_let_him_in);
     tcase_add_test(places, a_path_of_any_length_is_shared);

@@ -746,9 +746,9 @@ typedef struct stem_size_info {
 STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
 /* Compacts what lies below the handle: space of deleted and replaced values returns.
- * Others read and write meanwhile. What they write may fill half of the write buffer for every
- * 8 MiB or so that are compacted; who writes faster waits for the rest of these, most often a
- * fraction of a second. STEM_EREADONLY through a handle that only reads; STEM_EIO when a
+ * Others read and write meanwhile. What they write may fill a third of the write buffer for
+ * every 8 MiB or so that are compacted; who writes faster waits for the rest of these, most
+ * often a fraction of a second. STEM_EREADONLY through a handle that only reads; STEM_EIO when a
  * table cannot be written. */
 STEM_API int stem_compact(stem_db *db);
 

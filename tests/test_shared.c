@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -457,7 +457,7 @@ START_TEST(an_application_with_few_descriptors_is_answered)
 
         code = do_in(D, open_shared, (step){.options.timeout_ms = 1000}).code;
         ck_assert(code == STEM_OK || code == STEM_EIO);
-        expect(STEM_OK, D, free_descriptors, .value = before);
+        expect(STEM_OK, D, set_descriptors, .value = before);
     }
     expect(STEM_OK, D, put_value, .key = "a", .value = 1);
     ck_assert_int_eq(stat(printed, &status), 0);

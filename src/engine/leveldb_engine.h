@@ -44,10 +44,8 @@ typedef struct leveldb_engine {
     /* Readers use `db` inside it; closed while `db` is replaced. */
     stem_gate gate;
     bool verify;
-    int bloom_bits; /* a key, 0 for no filter */
-    bool is_new;    /* to be made: never again once it was opened */
-    bool has_id;
-    stem_place_id id;                    /* made when it is first asked for */
+    int bloom_bits;                      /* a key, 0 for no filter */
+    bool is_new;                         /* to be made: never again once it was opened */
     atomic_uint_least64_t damaged_table; /* number of the last one found, or 0 */
 
     atomic_size_t open_readers; /* iterators and snapshots, which cannot outlive `db` */
@@ -80,7 +78,9 @@ typedef struct leveldb_engine {
         must_save; /* a sync has failed, and what it was about is in the memtable alone */
     uint64_t synced; /* the number of the commit up to which all is durable */
 
-    pthread_mutex_t id_lock; /* of `id` and `has_id` */
+    pthread_mutex_t id_lock;
+    bool has_id; /* made when it is first asked for; under id_lock */
+    stem_place_id id;
 } leveldb_engine;
 
 static inline leveldb_engine *leveldb_of(stem_engine *engine)

@@ -29,7 +29,7 @@ void stem_remote_tls_free(stem_remote_tls *tls); /* NULL is nothing */
 
 typedef struct stem_remote_socket {
     int fd;
-    void *stream; /* the TLS over it, or NULL */
+    void *stream;   /* the TLS over it, or NULL */
     stem_spin spin; /* of receiving */
 } stem_remote_socket;
 

@@ -478,7 +478,8 @@ START_TEST(threads_share_syncs)
     int before = syncs_so_far();
     assert_ok(put_key(db, 0));
     int alone = syncs_so_far() - before;
-    io_fails.sync_delay = 500;
+    io_fails.sync_delay =
+        3000; /* long enough for all to meet, however busy the machine */
     before = syncs_so_far();
     for (int i = 0; i < SYNCERS; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, put_synced, db), 0);

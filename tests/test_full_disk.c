@@ -438,6 +438,43 @@ START_TEST(writing_goes_on_after_tables_could_not_be_written)
 }
 END_TEST
 
+/* Appends to the MANIFEST what LevelDB leaves there when it writes on behind a record of which
+ * the disk took a part: half of one, and a whole one. */
+static void tear_manifest(const char *path)
+{
+    enum { HALF = 20, MOST = 4096 };
+    char name[64], bytes[MOST];
+
+    FILE *current = fopen(path_in(path, "CURRENT"), "r");
+    ck_assert(current && fgets(name, sizeof name, current));
+    fclose(current);
+    name[strcspn(name, "\n")] = '\0';
+    FILE *manifest = fopen(path_in(path, name), "r+");
+    ck_assert_ptr_nonnull(manifest);
+    const size_t len = fread(bytes, 1, sizeof bytes, manifest);
+    ck_assert_uint_gt(len, HALF);
+    ck_assert_int_eq(fseek(manifest, 0, SEEK_END), 0);
+    ck_assert_uint_eq(fwrite(bytes, 1, HALF, manifest), HALF);
+    ck_assert_uint_eq(fwrite(bytes, 1, len, manifest), len);
+    ck_assert_int_eq(fclose(manifest), 0);
+}
+
+START_TEST(what_a_failed_write_has_left_in_the_manifest_is_no_end)
+{
+    ledger *book = make_small_ledger();
+    stem_db *db;
+
+    assert_ok(stem_open(&db, book->path, &book->options));
+    put_until_refused(book, db);
+    block_tables(book->path, false);
+    tear_manifest(book->path);
+    ck_assert(put_next(book, db));
+    must_hold_all(book, db);
+    assert_ok(stem_close(db));
+    check_again(book);
+}
+END_TEST
+
 START_TEST(a_snapshot_and_an_iterator_put_mending_off_and_nothing_else)
 {
     ledger *book = make_small_ledger();
@@ -601,6 +638,7 @@ int main(void)
     if (has_disks)
         suite_add_tcase(suite, disk);
     tcase_add_test(tables, writing_goes_on_after_tables_could_not_be_written);
+    tcase_add_test(tables, what_a_failed_write_has_left_in_the_manifest_is_no_end);
     tcase_add_test(tables, a_snapshot_and_an_iterator_put_mending_off_and_nothing_else);
     tcase_add_test(tables, an_iterator_of_a_moment_does_not_put_mending_off);
     tcase_add_test(tables, mending_leaves_the_last_failure_alone);

@@ -228,36 +228,80 @@ bool stem_leveldb_log_is_whole(int directory, const char *name)
     return is_whole;
 }
 
+/* A fragment of a record in a log, and where the next begins. */
+typedef struct fragment {
+    const unsigned char *bytes; /* with the header */
+    size_t len;                 /* without it */
+    int type;
+    size_t end;
+} fragment;
+
+enum { FULL = 1, FIRST = 2, LAST = 4 };
+
+/* The fragment at `at`, or behind what fills the block up there; false when there is none that
+ * is whole in length. */
+static bool next_fragment(const unsigned char *bytes, size_t size, size_t at,
+                          fragment *found)
+{
+    size_t left = LOG_BLOCK - at % LOG_BLOCK;
+
+    if (left < LOG_HEADER) {
+        at += left;
+        left = LOG_BLOCK;
+    }
+    if (at + LOG_HEADER > size)
+        return false;
+    const unsigned char *header = bytes + at;
+    const size_t len = (size_t)header[4] | (size_t)header[5] << 8;
+    if (header[6] == 0 || LOG_HEADER + len > left || LOG_HEADER + len > size - at)
+        return false;
+    *found = (fragment){header, len, header[6], at + LOG_HEADER + len};
+    return true;
+}
+
 /* Adds up what the batches of a log say at their starts, behind the number of the first entry: a
  * start may lie in two fragments of its record. */
 static uint64_t sum_of_counts(const unsigned char *bytes, size_t size)
 {
-    enum { FULL = 1, FIRST = 2, COUNT_AT = 8, BATCH_HEADER = 12 };
+    enum { COUNT_AT = 8, BATCH_HEADER = 12 };
     unsigned char start[BATCH_HEADER];
     size_t known = BATCH_HEADER;
     uint64_t sum = 0;
+    fragment each = {0};
 
-    for (size_t at = 0; at + LOG_HEADER <= size;) {
-        const unsigned char *record = bytes + at;
-        const size_t left = LOG_BLOCK - at % LOG_BLOCK;
-        const size_t len = (size_t)record[4] | (size_t)record[5] << 8;
-
-        if (left < LOG_HEADER) {
-            at += left;
-            continue;
-        }
-        if (record[6] == 0 || LOG_HEADER + len > left || LOG_HEADER + len > size - at)
-            break;
-        if (record[6] == FULL || record[6] == FIRST)
+    while (next_fragment(bytes, size, each.end, &each)) {
+        if (each.type == FULL || each.type == FIRST)
             known = 0;
-        const size_t taken = len < BATCH_HEADER - known ? len : BATCH_HEADER - known;
-        memcpy(start + known, record + LOG_HEADER, taken);
+        const size_t taken =
+            each.len < BATCH_HEADER - known ? each.len : BATCH_HEADER - known;
+        memcpy(start + known, each.bytes + LOG_HEADER, taken);
         known += taken;
         if (taken > 0 && known == BATCH_HEADER)
             sum += read_u32(start + COUNT_AT);
-        at += LOG_HEADER + len;
     }
     return sum;
+}
+
+static bool is_fragment_whole(const crc_table *table, const fragment *of)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = LOG_HEADER - 1; i < LOG_HEADER + of->len; i++)
+        crc = add_byte(table, crc, of->bytes[i]);
+    return of->type <= MAX_RECORD_TYPE && is_checksum(of->bytes, crc);
+}
+
+size_t stem_leveldb_whole_records(const unsigned char *bytes, size_t size)
+{
+    const crc_table table = make_crc_table();
+    fragment each = {0};
+    size_t whole = 0;
+
+    while (next_fragment(bytes, size, each.end, &each) &&
+           is_fragment_whole(&table, &each))
+        if (each.type == FULL || each.type == LAST)
+            whole = each.end;
+    return whole;
 }
 
 uint64_t stem_leveldb_log_entries(int directory, const char *name)

@@ -171,6 +171,12 @@ static int read_file(const stem_directory *dir, const char *name, unsigned char 
                      dir->path, name, strerror(cause));
 }
 
+static bool has_log(const stem_directory *dir, uint64_t number, char name[32])
+{
+    snprintf(name, 32, "%06llu.log", (unsigned long long)number);
+    return faccessat(dir->fd, name, F_OK, 0) == 0;
+}
+
 int stem_leveldb_check_manifest(const stem_directory *dir)
 {
     char manifest[STEM_MANIFEST_ROOM], log[32];
@@ -184,11 +190,46 @@ int stem_leveldb_check_manifest(const stem_directory *dir)
         return code;
     uint64_t number = last_log_number(bytes, size);
     free(bytes);
-    snprintf(log, sizeof log, "%06llu.log", (unsigned long long)number);
-    if (number == 0 || faccessat(dir->fd, log, F_OK, 0) == 0)
+    if (number == 0 || has_log(dir, number, log))
         return STEM_OK;
     return stem_fail(STEM_ECORRUPT,
                      "%s/%s is damaged, or %s is missing that it names: writes are lost; "
                      "restore both from a backup",
                      dir->path, manifest, log);
+}
+
+/* ---- After a write that failed ---------------------------------------------------- */
+
+static int cut_file(const stem_directory *dir, const char *name, size_t size)
+{
+    const int fd = stem_descriptor_open(dir->fd, name, O_WRONLY, 0);
+    const bool is_cut = fd >= 0 && ftruncate(fd, (off_t)size) == 0;
+    const int cause = errno;
+
+    if (fd >= 0)
+        stem_descriptor_close(fd);
+    return is_cut ? STEM_OK
+                  : stem_fail(STEM_EIO, "cannot cut %s/%s after a failed write: %s",
+                              dir->path, name, strerror(cause));
+}
+
+/* When a table from the memtable could be written and its record in the MANIFEST only in part,
+ * LevelDB ends the compaction that was under way, and its record goes behind the torn one. No
+ * file is removed after such a failure, so the state before is all there. */
+int stem_leveldb_cut_manifest(const stem_directory *dir)
+{
+    char manifest[STEM_MANIFEST_ROOM], log[32];
+    unsigned char *bytes;
+    size_t size;
+
+    if (!stem_leveldb_current_is_whole(dir->fd, manifest))
+        return STEM_OK;
+    int code = read_file(dir, manifest, &bytes, &size);
+    if (code != STEM_OK || !bytes)
+        return code;
+    const size_t whole = stem_leveldb_whole_records(bytes, size);
+    if (whole > 0 && whole < size && has_log(dir, last_log_number(bytes, whole), log))
+        code = cut_file(dir, manifest, whole);
+    free(bytes);
+    return code;
 }

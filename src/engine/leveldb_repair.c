@@ -95,7 +95,9 @@ static int reopen(leveldb_engine *engine)
         if (engine->db)
             leveldb_close(engine->db);
         engine->db = NULL;
-        code = stem_leveldb_start(engine);
+        code = stem_leveldb_cut_manifest(engine->dir);
+        if (code == STEM_OK)
+            code = stem_leveldb_start(engine);
     }
     stem_gate_open(&engine->gate);
     return code;

@@ -328,6 +328,7 @@ static void free_engine(leveldb_engine *engine)
     if (spare)
         leveldb_writebatch_destroy(spare);
     pthread_mutex_destroy(&engine->id_lock);
+    pthread_cond_destroy(&engine->sync_ended);
     pthread_mutex_destroy(&engine->sync_lock);
     pthread_mutex_destroy(&engine->compact_lock);
     pthread_mutex_destroy(&engine->write_lock);
@@ -379,6 +380,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     pthread_mutex_init(&engine->write_lock, NULL);
     pthread_mutex_init(&engine->compact_lock, NULL);
     pthread_mutex_init(&engine->sync_lock, NULL);
+    pthread_cond_init(&engine->sync_ended, NULL);
     pthread_mutex_init(&engine->id_lock, NULL);
     engine->memtable_left = SIZE_MAX;
     engine->write_buffer_bytes = options->write_buffer_bytes;

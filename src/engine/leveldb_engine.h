@@ -4,7 +4,7 @@
  * leveldb_repair.c (durability, and writing again after a failed write), leveldb_damage.c
  * (LevelDB's messages).
  *
- * Order of locks: sync_lock, then write_lock, then compact_lock, then the gate.
+ * Order of locks: write_lock, then compact_lock, then the gate; sync_lock by itself.
  */
 #ifndef STEM_ENGINE_LEVELDB_ENGINE_H
 #define STEM_ENGINE_LEVELDB_ENGINE_H
@@ -74,8 +74,11 @@ typedef struct leveldb_engine {
     size_t write_buffer_bytes;
 
     pthread_mutex_t sync_lock;
+    pthread_cond_t sync_ended;
+    bool is_syncing; /* a thread is, without the lock; under it, as `synced` is */
     bool
-        must_save; /* a sync has failed, and what it was about is in the memtable alone */
+        must_save; /* a sync has failed, and what it was about is in the memtable alone; of
+                        who is syncing */
     uint64_t synced; /* the number of the commit up to which all is durable */
 
     pthread_mutex_t id_lock;

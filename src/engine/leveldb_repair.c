@@ -217,7 +217,7 @@ int stem_leveldb_enter_closed(leveldb_engine *engine, stem_gate_slot **slot)
                      engine->dir->path);
 }
 
-/* Logs and names; sync_lock is held. */
+/* Logs and names; `is_syncing` is this thread's. */
 static int sync_files(leveldb_engine *engine)
 {
     int code = stem_directory_sync_logs(engine->dir);
@@ -237,8 +237,8 @@ static int save_memtable(leveldb_engine *engine)
     return code;
 }
 
-/* Logs and names, once more if that fails and the memtable can be saved; sync_lock is
- * held. */
+/* Logs and names, once more if that fails and the memtable can be saved; `is_syncing` is this
+ * thread's. */
 static int sync_saving(leveldb_engine *engine)
 {
     for (int attempt = 0;; attempt++) {
@@ -257,8 +257,29 @@ static int sync_saving(leveldb_engine *engine)
     }
 }
 
-/* One sync serves everybody whose commit was written before it began. LevelDB's own
- * synced write would not do: it leaves out older logs, and the names of new ones. */
+/* Makes durable what is written by now, with sync_lock released meanwhile. */
+static int sync_as_leader(leveldb_engine *engine)
+{
+    const uint64_t written = atomic_load(&engine->commits);
+    stem_failure last;
+
+    engine->is_syncing = true;
+    pthread_mutex_unlock(&engine->sync_lock);
+    stem_failure_save(&last);
+    const int code = sync_saving(engine);
+    if (code == STEM_OK)
+        stem_failure_restore(&last);
+    pthread_mutex_lock(&engine->sync_lock);
+    engine->is_syncing = false;
+    if (code == STEM_OK)
+        engine->synced = written;
+    pthread_cond_broadcast(&engine->sync_ended);
+    return code;
+}
+
+/* One sync serves everybody whose commit was written before it began; they all go on when it
+ * ends, and do not wait for the next. LevelDB's own synced write would not do: it leaves out older
+ * logs, and the names of new ones. */
 int stem_leveldb_sync(stem_engine *base)
 {
     leveldb_engine *engine = leveldb_of(base);
@@ -266,17 +287,11 @@ int stem_leveldb_sync(stem_engine *base)
     int code = STEM_OK;
 
     pthread_mutex_lock(&engine->sync_lock);
-    if (engine->synced < mine) {
-        const uint64_t written = atomic_load(&engine->commits);
-        stem_failure last;
-
-        stem_failure_save(&last);
-        code = sync_saving(engine);
-        if (code == STEM_OK) {
-            stem_failure_restore(&last);
-            engine->synced = written;
-        }
-    }
+    while (engine->synced < mine && code == STEM_OK)
+        if (engine->is_syncing)
+            pthread_cond_wait(&engine->sync_ended, &engine->sync_lock);
+        else
+            code = sync_as_leader(engine);
     pthread_mutex_unlock(&engine->sync_lock);
     return code;
 }

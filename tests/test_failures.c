@@ -3,12 +3,14 @@
  * every operation. The data stays as it was, nothing leaks (which the sanitizers see), and the
  * failure says what failed, where and why.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "every_operation.h"
 #include "failing_malloc.h"
+#include "place.h"
 #include "support.h"
 
 static void open_for(const operation *op, world *w)
@@ -58,6 +60,17 @@ static contents_of_world contents_when_done(const operation *op, world *w)
     return done;
 }
 
+/* Which call or allocation to fail after this one: the next, and beyond STEM_TEST_FAILURES of
+ * them, where what fails goes on in a loop, ever fewer. */
+static unsigned long after(unsigned long number)
+{
+    enum { PART = 4 };
+
+    return number < number_from("STEM_TEST_FAILURES", ULONG_MAX)
+               ? number + 1
+               : number + 1 + number / PART;
+}
+
 /* ---- Calls to the engine ---------------------------------------------------------- */
 
 static void fail_each_call(const operation *op, int code)
@@ -70,7 +83,7 @@ static void fail_each_call(const operation *op, int code)
     const size_t in_use = world_in_use(&w);
     int failures = 0;
 
-    for (unsigned long call = 1;; call++) {
+    for (unsigned long call = 1;; call = after(call)) {
         engine_fail_at(call, code);
         int answer = op->run(&w);
         const char *failed = engine_failed_call();
@@ -181,7 +194,8 @@ static void fail_each_allocation(const operation *op, bool recovers)
     const size_t in_use = world_in_use(&w);
 
     for (unsigned long allocation = 1;
-         run_without_memory(op, &w, allocation, recovers, &answer); allocation++) {
+         run_without_memory(op, &w, allocation, recovers, &answer);
+         allocation = after(allocation)) {
         ck_assert_uint_eq(world_in_use(&w), in_use);
         if (answer == STEM_OK) {
             ck_assert(world_holds(&w, done));

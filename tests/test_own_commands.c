@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "net/clock.h"
+#include "clock.h"
 
 /* ---- Values ----------------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "net/clock.h"
+#include "clock.h"
 #include "net/cursors.h"
 #include "net/snapshots.h"
 

@@ -8,7 +8,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+
+#include "../clock.h"
 
 enum { STEM_REMOTE_STRETCH = 1 << 20 };
 
@@ -18,17 +19,9 @@ typedef struct stem_remote_clock {
     size_t moved; /* since the deadline was set */
 } stem_remote_clock;
 
-static inline uint64_t stem_remote_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static inline stem_remote_clock stem_remote_clock_start(size_t limit_ms)
 {
-    const uint64_t now = stem_remote_now();
+    const uint64_t now = stem_clock();
 
     return (stem_remote_clock){now, now + (uint64_t)limit_ms * 1000000, limit_ms, 0};
 }
@@ -38,14 +31,14 @@ static inline void stem_remote_clock_moved(stem_remote_clock *clock, size_t byte
     clock->moved += bytes;
     if (clock->moved >= STEM_REMOTE_STRETCH) {
         clock->moved = 0;
-        clock->deadline_ns = stem_remote_now() + (uint64_t)clock->limit_ms * 1000000;
+        clock->deadline_ns = stem_clock() + (uint64_t)clock->limit_ms * 1000000;
     }
 }
 
 /* Milliseconds that are left, rounded up; 0 when time is up. */
 static inline int stem_remote_clock_left(const stem_remote_clock *clock)
 {
-    const uint64_t now = stem_remote_now();
+    const uint64_t now = stem_clock();
 
     return now >= clock->deadline_ns
                ? 0

@@ -103,7 +103,7 @@ static void pause_search(search *what)
 static int have_owner_started(search *what)
 {
     shared_engine *engine = what->engine;
-    const uint64_t now = stem_remote_now();
+    const uint64_t now = stem_clock();
 
     if (what->conditions->must_be_new) /* what another makes would not be */
         return stem_store_check_process();
@@ -125,7 +125,7 @@ static int have_owner_started(search *what)
 /* Somebody has the lock for himself. For a moment that may be somebody who only looks. */
 static int refuse_lock(search *what)
 {
-    const uint64_t now = stem_remote_now();
+    const uint64_t now = stem_clock();
 
     if (what->refused_since == 0)
         what->refused_since = now;
@@ -176,7 +176,7 @@ static void set_failure(shared_engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     stem_failure_save(&engine->failure);
-    engine->failed_ns = stem_remote_now();
+    engine->failed_ns = stem_clock();
     pthread_mutex_unlock(&engine->lock);
 }
 
@@ -199,7 +199,7 @@ static int tell_outlook(void *context)
     pthread_mutex_lock(&engine->lock);
     int code = engine->failure.code;
     if (code != STEM_OK &&
-        stem_remote_now() - engine->failed_ns >= milliseconds(RECONSIDER_MS)) {
+        stem_clock() - engine->failed_ns >= milliseconds(RECONSIDER_MS)) {
         engine->failure.code = code = STEM_OK;
         engine->is_asked_again = true;
         pthread_cond_broadcast(&engine->changed);
@@ -329,8 +329,8 @@ static bool is_replaced_by_another(search *what)
     shared_engine *engine = what->engine;
 
     if (what->failing_since == 0)
-        what->failing_since = stem_remote_now();
-    while (stem_remote_now() - what->failing_since < milliseconds(OTHERS_MS) &&
+        what->failing_since = stem_clock();
+    while (stem_clock() - what->failing_since < milliseconds(OTHERS_MS) &&
            !is_closing(engine)) {
         if (stem_directory_claimed(engine->dir) == STEM_CLAIM_SHARING)
             return true;
@@ -347,7 +347,7 @@ static void wait_after_failure(shared_engine *engine, int code)
 
     set_failure(engine);
     while (!is_over) {
-        const uint64_t until = stem_remote_now() + milliseconds(FAILED_PAUSE_MS);
+        const uint64_t until = stem_clock() + milliseconds(FAILED_PAUSE_MS);
         const struct timespec at = {(time_t)(until / 1000000000),
                                     (long)(until % 1000000000)};
 
@@ -392,10 +392,10 @@ static bool replace_owner(search *what)
 /* What it was to start is at work: it has no more to do, and becomes nobody's zombie. */
 static void see_starter_end(shared_engine *engine)
 {
-    const uint64_t until = stem_remote_now() + milliseconds(STARTED_MS);
+    const uint64_t until = stem_clock() + milliseconds(STARTED_MS);
 
     while (stem_shared_check_process(engine) == STEM_NOTFOUND && !is_closing(engine) &&
-           stem_remote_now() < until)
+           stem_clock() < until)
         pause_ms(1);
     stem_shared_forget_process(engine);
 }

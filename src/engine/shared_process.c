@@ -148,7 +148,7 @@ int stem_shared_check_process(shared_engine *engine)
     /* The application may take the status of every child, or have it thrown away. */
     starter->is_unsure = ended != starter->pid;
     starter->pid = 0;
-    starter->ended_ns = stem_remote_now();
+    starter->ended_ns = stem_clock();
     const bool has_failed = starter->is_unsure
                                 ? *read_complaints(starter, text, sizeof text) != '\0'
                                 : !WIFEXITED(status) || WEXITSTATUS(status) != 0;

@@ -13,14 +13,6 @@
 
 /* ---- Small things ----------------------------------------------------------------- */
 
-uint64_t stem_wb_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 /* Eight bytes at a time, from a seed that nobody outside knows. */
 uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key)
 {
@@ -266,7 +258,7 @@ int stem_writeback_open(stem_engine *below, const stem_options *options,
     atomic_init(&engine->committed, 1);
     atomic_init(&engine->handed_over, 1);
     if (getrandom(&engine->seed, sizeof engine->seed, GRND_NONBLOCK) < 0)
-        engine->seed = stem_wb_now();
+        engine->seed = stem_clock();
     init_locks(engine);
     stem_wb_pool_init(&engine->pool);
 

@@ -209,7 +209,7 @@ static int commit_locked(writeback_engine *engine, const stem_commit *commit,
         code = STEM_EGONE;
     was_empty = atomic_load(&engine->active)->last == 0;
     if (was_empty)
-        atomic_store(&engine->gathering_since_ns, stem_wb_now());
+        atomic_store(&engine->gathering_since_ns, stem_clock());
     if (code == STEM_OK && commit->n_writes > 0)
         code = enter(engine, commit, plans);
     was_empty &= atomic_load(&engine->active)->last != 0;

@@ -13,6 +13,7 @@
 #ifndef STEM_ENGINE_WRITEBACK_ENGINE_H
 #define STEM_ENGINE_WRITEBACK_ENGINE_H
 
+#include "../clock.h"
 #include "../error.h"
 #include "gate.h"
 #include "writeback_map.h"
@@ -125,7 +126,6 @@ static inline bool wb_has_room(const writeback_engine *engine, size_t bytes)
 
 /* writeback.c */
 uint64_t stem_wb_hash(const writeback_engine *engine, stem_slice key);
-uint64_t stem_wb_now(void);
 /* Locks and unlocks the shards in the mask. */
 void stem_wb_lock(writeback_engine *engine, uint64_t mask);
 void stem_wb_unlock(writeback_engine *engine, uint64_t mask);

@@ -202,7 +202,7 @@ static void wait_for_work(writeback_engine *engine)
         }
         const uint64_t due = due_at(engine);
         const struct timespec until = to_timespec(due);
-        if (stem_wb_now() >= due)
+        if (stem_clock() >= due)
             return;
         pthread_cond_timedwait(&engine->wake, &engine->state_lock, &until);
     }
@@ -223,7 +223,7 @@ static void *run(void *argument)
         int code = attempt(engine);
         pthread_mutex_lock(&engine->state_lock);
         engine->finished = number;
-        engine->last_attempt_ns = stem_wb_now();
+        engine->last_attempt_ns = stem_clock();
         if (code != STEM_OK)
             engine->failed = number;
         pthread_cond_broadcast(&engine->changed);
@@ -309,7 +309,7 @@ void stem_wb_discard(stem_engine *base)
 
 static void note_wait(writeback_engine *engine, uint64_t began)
 {
-    const uint64_t took = stem_wb_now() - began;
+    const uint64_t took = stem_clock() - began;
 
     engine->waits++;
     if (took > engine->longest_wait_ns)
@@ -319,7 +319,7 @@ static void note_wait(writeback_engine *engine, uint64_t began)
 /* Waits until a round has made room, or has failed; state_lock is held. */
 static int wait_for_room(writeback_engine *engine, size_t bytes)
 {
-    const uint64_t began = stem_wb_now();
+    const uint64_t began = stem_clock();
     const uint64_t first = engine->started + 1;
 
     while (!wb_has_room(engine, bytes)) {
@@ -350,7 +350,7 @@ static uint64_t delay_of(const writeback_engine *engine, size_t bytes, size_t ov
 static void slow_down(writeback_engine *engine, size_t bytes, size_t over)
 {
     enum { WORTH_WAITING_NS = 30000, MOST_NS = 500000, MOST_NS_A_BYTE = 20 };
-    const uint64_t now = stem_wb_now();
+    const uint64_t now = stem_clock();
     const uint64_t most = now + MOST_NS + (uint64_t)bytes * MOST_NS_A_BYTE;
     uint64_t turn = engine->next_free_ns > now ? engine->next_free_ns : now;
 

@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "../clock.h"
 #include "../error.h"
-#include "clock.h"
 #include "command_own.h"
 #include "sessions.h"
 #include "snapshots.h"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../clock.h"
 #include "../error.h"
-#include "clock.h"
 #include "command_match.h"
 #include "cursors.h"
 

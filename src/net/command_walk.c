@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
+#include "../clock.h"
 #include "../error.h"
-#include "clock.h"
 #include "command_match.h"
 
 #define STEP_TIME STEM_MILLISECOND

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../engine/descriptor.h"
 #include "../engine/directory_names.h"
 #include "../error.h"
-#include "clock.h"
 #include "server.h"
 
 struct stem_socket_place {

@@ -9,10 +9,10 @@
 #include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <utlist.h>
 
+#include "../clock.h"
 #include "../error.h"
 
 /* A login that waits. */
@@ -45,14 +45,6 @@ struct stem_login {
     size_t n_waiting;
     uint64_t last_ticket;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 /* ---- One login -------------------------------------------------------------------- */
 
@@ -130,13 +122,13 @@ static void serve(stem_login *pool, waiting *login)
 
     login->is_under_way = true;
     /* Those before it may have failed since it came. */
-    if (!stem_peer_is_over(&pool->peers, login->peer, now_ns())) {
+    if (!stem_peer_is_over(&pool->peers, login->peer, stem_clock())) {
         pthread_mutex_unlock(&pool->lock);
         outcome = check(login, &user);
         pthread_mutex_lock(&pool->lock);
     }
     if (outcome == STEM_LOGIN_REFUSED)
-        stem_peer_failed(&pool->peers, login->peer, now_ns());
+        stem_peer_failed(&pool->peers, login->peer, stem_clock());
     take_out(pool, login);
     const bool is_cancelled = login->is_cancelled;
     pthread_mutex_unlock(&pool->lock);
@@ -257,7 +249,7 @@ void stem_login_close(stem_login *login)
 static enum stem_login_outcome admit(stem_login *pool, const char *text, stem_peer **peer)
 {
     *peer = stem_peers_at(&pool->peers, text);
-    if (*peer && stem_peer_is_over(&pool->peers, *peer, now_ns()))
+    if (*peer && stem_peer_is_over(&pool->peers, *peer, stem_clock()))
         return STEM_LOGIN_TOO_MANY;
     if (!*peer || (*peer)->waiting >= pool->options.max_waiting_of_peer ||
         pool->n_waiting >= pool->options.max_waiting || pool->is_stopping)

@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../clock.h"
 #include "../engine/descriptor.h"
 #include "../error.h"
-#include "clock.h"
 #include "connection.h"
 
 enum { IDLE = 0, INLINE = 1, TAKEN = 2, STATES = 4 };

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../clock.h"
 #include "../engine/descriptor.h"
 #include "../error.h"
-#include "clock.h"
 #include "connection.h"
 #include "cursors.h"
 #include "login.h"

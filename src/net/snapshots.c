@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "../clock.h"
 #include "../error.h"
-#include "clock.h"
 #include "table.h"
 
 enum { DEFAULT_LIMIT = 64, DEFAULT_IDLE_SECONDS = 300 };

@@ -1,8 +1,8 @@
 /*
  * The time that passes, in nanoseconds; of no calendar.
  */
-#ifndef STEM_NET_CLOCK_H
-#define STEM_NET_CLOCK_H
+#ifndef STEM_CLOCK_H
+#define STEM_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>

@@ -176,6 +176,18 @@ bool stem_leveldb_table_is_whole(int directory, const char *name)
     return is_whole;
 }
 
+/* Whether a record, or a fragment of one, of `len` bytes behind its header is of a type that there
+ * is, and its checksum agrees. */
+static bool is_record_whole(const crc_table *table, const unsigned char *record,
+                            size_t len)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = LOG_HEADER - 1; i < LOG_HEADER + len; i++)
+        crc = add_byte(table, crc, record[i]);
+    return record[6] <= MAX_RECORD_TYPE && is_checksum(record, crc);
+}
+
 /* The records of one block of `len` bytes, which is the last when it is shorter than
  * others. From `zeros` on there is nothing else in the file. */
 static bool is_log_block_whole(const crc_table *table, const unsigned char *bytes,
@@ -184,17 +196,12 @@ static bool is_log_block_whole(const crc_table *table, const unsigned char *byte
     for (size_t at = 0; len - at >= LOG_HEADER;) {
         const unsigned char *record = bytes + at;
         size_t size = LOG_HEADER + ((size_t)record[4] | (size_t)record[5] << 8);
-        uint32_t crc = UINT32_MAX;
 
         if (size == LOG_HEADER && record[6] == 0)
             return record >= zeros; /* room made in advance, and no hole */
         if (size > len - at)
             return len < LOG_BLOCK; /* cut short */
-        if (record[6] > MAX_RECORD_TYPE)
-            return false;
-        for (size_t i = LOG_HEADER - 1; i < size; i++)
-            crc = add_byte(table, crc, record[i]);
-        if (!is_checksum(record, crc))
+        if (!is_record_whole(table, record, size - LOG_HEADER))
             return false;
         at += size;
     }
@@ -282,15 +289,6 @@ static uint64_t sum_of_counts(const unsigned char *bytes, size_t size)
     return sum;
 }
 
-static bool is_fragment_whole(const crc_table *table, const fragment *of)
-{
-    uint32_t crc = UINT32_MAX;
-
-    for (size_t i = LOG_HEADER - 1; i < LOG_HEADER + of->len; i++)
-        crc = add_byte(table, crc, of->bytes[i]);
-    return of->type <= MAX_RECORD_TYPE && is_checksum(of->bytes, crc);
-}
-
 size_t stem_leveldb_whole_records(const unsigned char *bytes, size_t size)
 {
     const crc_table table = make_crc_table();
@@ -298,7 +296,7 @@ size_t stem_leveldb_whole_records(const unsigned char *bytes, size_t size)
     size_t whole = 0;
 
     while (next_fragment(bytes, size, each.end, &each) &&
-           is_fragment_whole(&table, &each))
+           is_record_whole(&table, each.bytes, each.len))
         if (each.type == FULL || each.type == LAST)
             whole = each.end;
     return whole;

@@ -7,6 +7,18 @@
 #include <check.h>
 #include <stdbool.h>
 
+/* Whether the build is a sanitizer's, which is slower and keeps what has been freed for a while. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
+
 /* Runs the suite and returns main's exit status. Each test runs in its own process. */
 int run_suite(Suite *suite);
 

@@ -75,22 +75,46 @@ make_configure() {
     fi
 }
 
-# configure_in DIR [ARGUMENT...]: DIR/Makefile, made with these arguments of configure.
+# What configure goes by besides its arguments: the settings that it reads, and what is
+# installed. The latter is the compilers' names and the times of the directories in which
+# they and pkg-config look, which change with every file that comes or goes there. A change
+# that did not matter costs some seconds: configuring again rebuilds nothing by itself.
+what_configure_sees() {
+    local LC_ALL=C name compiler=${CC:-gcc}
+
+    for name in CC CFLAGS CPPFLAGS CXX CXXFLAGS LDFLAGS LIBS \
+        PKG_CONFIG PKG_CONFIG_PATH PKG_CONFIG_LIBDIR; do
+        printf '%s=%s\n' "$name" "${!name-}"
+    done
+    compgen -c | sort -u |
+        grep -xE '(cc|c\+\+|gcc|g\+\+|clang|afl-clang-fast|pkg-config)(-[0-9]+)?' || :
+    # The compiler is not quoted, since it may have arguments.
+    {
+        $compiler -print-search-dirs | sed -n 's/^libraries: =//p'
+        $compiler -E -v -x c /dev/null 2>&1 | sed -n 's/^ \(\/[^ ]*\)$/\1/p'
+        printf '%s\n' "${PKG_CONFIG_PATH-}" "${PKG_CONFIG_LIBDIR-}"
+        ${PKG_CONFIG:-pkg-config} --variable pc_path pkg-config
+    } 2>/dev/null | tr ':' '\n' | sort -u | xargs -d '\n' stat -L -c '%n %.Y' 2>/dev/null || :
+}
+
+# configure_in DIR [ARGUMENT...]: DIR/Makefile, made with these arguments of configure, and
+# made again when they, or what configure sees, are not what they were.
 configure_in() {
-    local dir=$1 arguments
+    local dir=$1 wanted
     shift
-    arguments=$(printf '%q ' "$@")
 
     make_configure
     # automake refuses to build out of a tree that is configured in place.
     [ ! -e "$root/config.status" ] ||
         die "$root is configured in place: run 'make distclean' there first"
+    wanted=$(printf '%q ' "$@" && printf '\n' && what_configure_sees)
     mkdir -p "$dir"
     if [ ! -e "$dir/Makefile" ] || [ "$root/configure" -nt "$dir/config.status" ] ||
-        [ "$(cat "$dir/.arguments" 2>/dev/null)" != "$arguments" ]; then
+        [ "$(cat "$dir/.configured" 2>/dev/null)" != "$wanted" ]; then
         say "Configuring $(basename "$dir")"
+        rm -f "$dir/.configured"
         (cd "$dir" && "$root/configure" -q "$@") || die "configure failed"
-        printf '%s\n' "$arguments" >"$dir/.arguments"
+        printf '%s\n' "$wanted" >"$dir/.configured"
     fi
 }
 

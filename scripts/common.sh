@@ -146,6 +146,16 @@ check_in() {
     return $status
 }
 
+# check_some DIR TESTS PROGRAMS [ARGUMENT...]: these tests alone, of which nothing is built but
+# they themselves and these programs, which others of them run.
+check_some() {
+    local dir=$1 tests=$2 programs=$3
+    shift 3
+
+    programs+=" $(printf '%s\n' $tests | grep -v '\.sh$' | tr '\n' ' ')"
+    check_in "$dir" TESTS="$(printf '%s ' $tests)" check_PROGRAMS="$programs" "$@"
+}
+
 # Adds up what the logs of a `make check` in DIR say, into passed, failed and skipped:
 # Check's own totals, and one for each test that is a script.
 count_tests() {

@@ -36,12 +36,14 @@
  * Caveats, which no library over LevelDB, and libevent in the last, can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
- * - A log cut short by damage is taken for a crash: the database opens in an earlier
- *   state, without an error. Damage to tables, CURRENT and MANIFEST is always reported,
- *   with the name of the file (unless no_verify is set).
- * - A crash of the machine may leave a hole in what was not synced of a log, which cannot be
- *   told from damage: STEM_ECORRUPT, with the log's name. Opened once with no_verify, the
- *   database has all that was synced, without what the hole took of the rest.
+ * - Damage at the very end of the newest log cannot be told from what a crash leaves there:
+ *   the database opens in the state before it, without an error. All other damage is
+ *   reported, with the name of the file: to logs when the database is opened, to tables when
+ *   they are read (unless no_verify is set).
+ * - A crash of the machine may leave a hole in what was not synced of a log, with whole
+ *   commits behind it, which cannot be told from damage: STEM_ECORRUPT, with the log's name
+ *   and where in it. Opened once with no_verify, the database has what was before the hole,
+ *   and what is behind it but for at most 32 KiB. Copy the directory first.
  * - After a failed table write (a full disk, no descriptors left) LevelDB must be
  *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
  *   snapshot is open: until those are closed commits go on failing with STEM_EIO.
@@ -387,7 +389,8 @@ typedef struct stem_options {
  * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has
  * it open and not both share it (nothing is touched); STEM_EFORMAT when the directory holds anything but a
  * Stem database of this format (nothing is touched); STEM_ECORRUPT for a database
- * whose CURRENT is gone or that LevelDB finds damaged; STEM_EIO for missing parents,
+ * whose CURRENT is gone, or whose MANIFEST or logs are damaged: the text names the file and
+ * says how to go on; STEM_EIO for missing parents,
  * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
  * process forked from one that had used LevelDB; STEM_ENOTSUP for a location this
  * build has no engine for.

@@ -88,6 +88,19 @@ void damage_file(const char *path, long offset, int n)
     ck_assert_int_eq(fclose(file), 0);
 }
 
+void flip_bit(const char *path, long offset, int bit)
+{
+    shorten_file(path, file_size(path));
+    FILE *file = fopen(path, "r+");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fseek(file, offset, SEEK_SET), 0);
+    const int byte = fgetc(file);
+    ck_assert_int_eq(fseek(file, offset, SEEK_SET), 0);
+    fputc(byte ^ 1 << bit, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
 void empty_part(const char *path, long offset, int n)
 {
     shorten_file(path, file_size(path));

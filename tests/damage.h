@@ -20,6 +20,7 @@ void shorten_file(const char *path, long size);
 /* Makes it one of its own and changes `n` bytes from `offset` on, each to something
  * else. */
 void damage_file(const char *path, long offset, int n);
+void flip_bit(const char *path, long offset, int bit);
 /* The same, and makes them zeros, as where a power cut kept some of what was not synced. */
 void empty_part(const char *path, long offset, int n);
 

@@ -108,6 +108,34 @@ START_TEST(a_manifest_cut_short_loses_nothing_or_is_an_error_that_names_it)
 }
 END_TEST
 
+START_TEST(a_manifest_with_a_bit_flipped_loses_nothing_or_is_an_error_that_names_it)
+{
+    const char *whole = path_in(temp_dir(), "d"), *path = path_in(temp_dir(), "copy");
+    char manifests[MAX_NAMES][NAME_ROOM];
+    int refused = 0;
+
+    assert_child_killed(start_child(put_into_many_logs, (void *)whole), SIGKILL);
+    ck_assert_int_eq(list_names(whole, "MANIFEST", manifests), 1);
+    const long size = file_size(path_in(whole, manifests[0]));
+    for (long at = 0; at < size; at += size / 1000 + 1) {
+        stem_db *db;
+
+        copy_directory(whole, path);
+        flip_bit(path_in(path, manifests[0]), at, (int)(at % 8));
+        int code = stem_open(&db, path, NULL);
+        if (code == STEM_OK) {
+            assert_ok(stem_close(db));
+            expect(count_first(path) == 2500);
+        } else {
+            expect(code == STEM_ECORRUPT);
+            assert_names(code, manifests[0]);
+            refused++;
+        }
+    }
+    expect(refused > 0);
+}
+END_TEST
+
 START_TEST(a_damaged_log_is_an_error_that_names_it_or_an_earlier_state)
 {
     const char *whole = path_in(temp_dir(), "d"), *path = path_in(temp_dir(), "copy");
@@ -173,6 +201,8 @@ int main(void)
     tcase_add_test(logs, a_damaged_log_is_an_error_that_names_it_or_an_earlier_state);
     tcase_add_test(logs,
                    a_log_with_a_hole_is_an_error_that_names_it_and_opens_unverified);
+    tcase_add_test(
+        logs, a_manifest_with_a_bit_flipped_loses_nothing_or_is_an_error_that_names_it);
     tcase_add_test(logs, a_manifest_cut_short_loses_nothing_or_is_an_error_that_names_it);
     return run_suite(suite);
 }

@@ -9,7 +9,7 @@
 
 #include "../error.h"
 #include "leveldb_engine.h"
-#include "leveldb_files.h"
+#include "leveldb_recovery.h"
 #include "option.h"
 
 /* A path has at most 65,536 bytes; Stem's own records need a little more. LevelDB keeps
@@ -275,7 +275,7 @@ static int start(leveldb_engine *engine, bool is_first)
 
     int code = is_first ? check_threads() : STEM_OK;
     if (code == STEM_OK && !engine->is_new)
-        code = stem_leveldb_check_manifest(engine->dir);
+        code = stem_leveldb_check_recovery(engine->dir, engine->verify);
     if (code != STEM_OK)
         return code;
     leveldb_options_set_create_if_missing(engine->options, engine->is_new);

@@ -75,28 +75,15 @@ static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_RO
     return is_found;
 }
 
-static bool is_damaged_log(void *name, int directory, const char *log)
-{
-    if (stem_leveldb_log_is_whole(directory, log))
-        return false;
-    snprintf(name, NAME_ROOM, "%s", log);
-    return true;
-}
-
-/* What keeps a database from being opened: CURRENT or, where LevelDB says no name, a log
- * whose checksums are wrong or else the MANIFEST, which may be damaged by being too
- * short. */
+/* What keeps a database from being opened, whose logs have been looked at before: CURRENT, or
+ * the MANIFEST where LevelDB says no name. */
 static bool find_unopened(const leveldb_engine *engine, bool is_unnamed,
                           char name[NAME_ROOM])
 {
-    const int directory = engine->dir->fd;
-
-    if (!stem_leveldb_current_is_whole(directory, name)) {
+    if (!stem_leveldb_current_is_whole(engine->dir->fd, name)) {
         snprintf(name, NAME_ROOM, "CURRENT");
         return true;
     }
-    if (is_unnamed && stem_leveldb_log_is_whole(directory, name))
-        stem_directory_visit_logs(engine->dir, is_damaged_log, name);
     return is_unnamed;
 }
 

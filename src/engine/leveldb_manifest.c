@@ -1,5 +1,6 @@
 /*
- * Whether LevelDB's MANIFEST has lost its end.
+ * Whether LevelDB's MANIFEST is whole, and which logs it leaves to be read; see
+ * leveldb_manifest.h.
  *
  * LevelDB takes a MANIFEST cut short for the work of a crash. It would then replay the
  * newest log onto an older state, between which writes are missing, and delete the tables
@@ -7,18 +8,21 @@
  * and no log is removed before a later one is named: so where the named log is missing,
  * the MANIFEST is not whole.
  */
+#include "leveldb_manifest.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../error.h"
 #include "descriptor.h"
+#include "directory_names.h"
 #include "leveldb_files.h"
+#include "leveldb_log.h"
 
 /* ---- Records of edits ------------------------------------------------------------- */
 
@@ -61,8 +65,15 @@ static void skip_strings(span *edit, int n)
     }
 }
 
-/* Reads an edit of LevelDB's version_edit.cc, for the number of its log. */
-static void read_edit(span edit, uint64_t *log_number)
+/* What an edit says of logs. */
+typedef struct edit_logs {
+    bool has_number;
+    uint64_t number;        /* of the oldest log that is still of use */
+    uint64_t last_sequence; /* when it was written */
+} edit_logs;
+
+/* Reads an edit of LevelDB's version_edit.cc. */
+static edit_logs read_edit(span edit)
 {
     enum {
         COMPARATOR = 1,
@@ -74,21 +85,21 @@ static void read_edit(span edit, uint64_t *log_number)
         NEW_FILE = 7,
         PREVIOUS_LOG = 9
     };
+    edit_logs found = {.has_number = false};
 
     while (edit.at < edit.end && !edit.is_broken)
         switch (take_number(&edit)) {
         case COMPARATOR:
             skip_strings(&edit, 1);
             break;
-        case LOG_NUMBER: {
-            uint64_t number = take_number(&edit);
-
-            if (!edit.is_broken)
-                *log_number = number;
+        case LOG_NUMBER:
+            found.number = take_number(&edit);
+            found.has_number = !edit.is_broken;
             break;
-        }
-        case NEXT_FILE:
         case LAST_SEQUENCE:
+            found.last_sequence = take_number(&edit);
+            break;
+        case NEXT_FILE:
         case PREVIOUS_LOG:
             skip_numbers(&edit, 1);
             break;
@@ -104,16 +115,30 @@ static void read_edit(span edit, uint64_t *log_number)
             skip_strings(&edit, 2);
             break;
         default:
-            return;
+            return found;
         }
+    return found;
 }
 
-/* Joins the fragments of records in place, of LevelDB's log format, and reads each. What
- * is damaged ends the reading: LevelDB finds it too, and tells. */
-static uint64_t last_log_number(unsigned char *bytes, size_t size)
+/* The log that is named last was begun after the one before it was named first; or, where
+ * there is none, by the open that wrote the MANIFEST, before anything was written to it. */
+static void note_edit(stem_manifest_logs *logs, const edit_logs *edit,
+                      uint64_t *sequence_when_named)
 {
-    enum { BLOCK = 32768, HEADER = 7, FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4 };
-    uint64_t number = 0;
+    if (!edit->has_number || edit->number == logs->oldest)
+        return;
+    logs->least_sequence = logs->oldest == 0 ? edit->last_sequence : *sequence_when_named;
+    *sequence_when_named = edit->last_sequence;
+    logs->oldest = edit->number;
+}
+
+/* Joins the fragments of records in place, of LevelDB's log format, and reads each; all of
+ * them are whole. */
+static stem_manifest_logs read_edits(unsigned char *bytes, size_t size)
+{
+    enum { BLOCK = 32768, HEADER = 7, FULL = 1, FIRST = 2, LAST = 4 };
+    stem_manifest_logs logs = {.oldest = 0};
+    uint64_t sequence_when_named = 0;
     unsigned char *record = bytes, *record_end = bytes;
 
     for (size_t at = 0; at + HEADER <= size;) {
@@ -125,50 +150,56 @@ static uint64_t last_log_number(unsigned char *bytes, size_t size)
             at += left;
             continue;
         }
-        if (HEADER + len > left || HEADER + len > size - at || header[6] < FULL ||
-            header[6] > LAST)
+        if (HEADER + len > size - at)
             break;
         const int type = header[6];
         if (type == FULL || type == FIRST)
             record = record_end = bytes + at;
         memmove(record_end, header + HEADER, len);
         record_end += len;
-        if (type == FULL || type == LAST)
-            read_edit((span){.at = record, .end = record_end}, &number);
+        if (type == FULL || type == LAST) {
+            const edit_logs edit = read_edit((span){.at = record, .end = record_end});
+
+            note_edit(&logs, &edit, &sequence_when_named);
+        }
         at += HEADER + len;
     }
-    return number;
+    return logs;
 }
 
 /* ---- The file --------------------------------------------------------------------- */
 
-/* Gets the whole file into memory; NULL where it is not there, which LevelDB tells. */
-static int read_file(const stem_directory *dir, const char *name, unsigned char **bytes,
-                     size_t *size)
+/* Gets the first bytes of the file into memory. */
+static int read_start(const stem_directory *dir, const char *name, unsigned char *bytes,
+                      size_t size)
 {
-    struct stat status;
-    int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);
-    ssize_t got = 1;
+    const int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);
+    ssize_t got = fd < 0 ? -1 : 1;
+    size_t len = 0;
 
-    *bytes = NULL;
-    *size = 0;
-    if (fd < 0 && errno == ENOENT)
-        return STEM_OK;
-    if (fd >= 0 && fstat(fd, &status) == 0)
-        *bytes = malloc((size_t)status.st_size + 1);
-    while (*bytes && got > 0 && *size < (size_t)status.st_size) {
-        got = read(fd, *bytes + *size, (size_t)status.st_size - *size);
-        if (got > 0)
-            *size += (size_t)got;
+    while (len < size && (got > 0 || (got < 0 && fd >= 0 && errno == EINTR))) {
+        got = read(fd, bytes + len, size - len);
+        len += got > 0 ? (size_t)got : 0;
     }
-    int cause = errno;
+    const int code = len == size ? STEM_OK : stem_directory_fail(dir, "read", name);
     if (fd >= 0)
         stem_descriptor_close(fd);
-    if (*bytes && got >= 0)
-        return STEM_OK;
-    free(*bytes);
-    return stem_fail(cause == ENOMEM ? STEM_ENOMEM : STEM_EIO, "cannot read %s/%s: %s",
-                     dir->path, name, strerror(cause));
+    return code;
+}
+
+/* What its first `whole` bytes say. */
+static int read_whole(const stem_directory *dir, const char *name, uint64_t whole,
+                      stem_manifest_logs *logs)
+{
+    unsigned char *bytes = malloc((size_t)whole + 1);
+
+    if (!bytes)
+        return stem_fail(STEM_ENOMEM, "no memory to read %s/%s", dir->path, name);
+    const int code = read_start(dir, name, bytes, (size_t)whole);
+    if (code == STEM_OK)
+        *logs = read_edits(bytes, (size_t)whole);
+    free(bytes);
+    return code;
 }
 
 static bool has_log(const stem_directory *dir, uint64_t number, char name[32])
@@ -177,41 +208,52 @@ static bool has_log(const stem_directory *dir, uint64_t number, char name[32])
     return faccessat(dir->fd, name, F_OK, 0) == 0;
 }
 
-int stem_leveldb_check_manifest(const stem_directory *dir)
+static int fail_damaged(const stem_directory *dir, const char *name, uint64_t at)
+{
+    return stem_fail(STEM_ECORRUPT,
+                     "%s/%s is damaged at byte %llu; restore the directory from a backup",
+                     dir->path, name, (unsigned long long)at);
+}
+
+/* Looks at the MANIFEST that CURRENT names: STEM_NOTFOUND where LevelDB tells what is wrong
+ * with that. */
+static int look(const stem_directory *dir, char name[STEM_MANIFEST_ROOM],
+                stem_log_look *found, stem_manifest_logs *logs)
+{
+    *logs = (stem_manifest_logs){.oldest = 0};
+    if (!stem_leveldb_current_is_whole(dir->fd, name))
+        return STEM_NOTFOUND;
+    const int code = stem_leveldb_look_at_log(dir, name, STEM_LOG_OF_EDITS, 0, found);
+    return code == STEM_OK && found->whole > 0 ? read_whole(dir, name, found->whole, logs)
+                                               : code;
+}
+
+/* A record that a crash has left half-written is cut off where the state before is all there,
+ * for LevelDB to open that. */
+int stem_leveldb_check_manifest(const stem_directory *dir, stem_manifest_logs *logs)
 {
     char manifest[STEM_MANIFEST_ROOM], log[32];
-    unsigned char *bytes;
-    size_t size;
+    stem_log_look found;
 
-    if (!stem_leveldb_current_is_whole(dir->fd, manifest))
-        return STEM_OK; /* LevelDB tells */
-    int code = read_file(dir, manifest, &bytes, &size);
-    if (code != STEM_OK || !bytes)
-        return code;
-    uint64_t number = last_log_number(bytes, size);
-    free(bytes);
-    if (number == 0 || has_log(dir, number, log))
-        return STEM_OK;
-    return stem_fail(STEM_ECORRUPT,
-                     "%s/%s is damaged, or %s is missing that it names: writes are lost; "
-                     "restore both from a backup",
-                     dir->path, manifest, log);
+    int code = look(dir, manifest, &found, logs);
+    if (code != STEM_OK)
+        return code == STEM_NOTFOUND ? STEM_OK : code;
+    if (found.state == STEM_LOG_HOLED || found.whole == 0)
+        return fail_damaged(dir, manifest, found.damage);
+    if (logs->oldest == 0)
+        return found.state == STEM_LOG_TORN ? fail_damaged(dir, manifest, found.damage)
+                                            : STEM_OK;
+    if (!has_log(dir, logs->oldest, log))
+        return stem_fail(
+            STEM_ECORRUPT,
+            "%s/%s is damaged, or %s is missing that it names: writes are lost; "
+            "restore both from a backup",
+            dir->path, manifest, log);
+    return found.state == STEM_LOG_TORN ? stem_leveldb_cut_log(dir, manifest, found.whole)
+                                        : STEM_OK;
 }
 
 /* ---- After a write that failed ---------------------------------------------------- */
-
-static int cut_file(const stem_directory *dir, const char *name, size_t size)
-{
-    const int fd = stem_descriptor_open(dir->fd, name, O_WRONLY, 0);
-    const bool is_cut = fd >= 0 && ftruncate(fd, (off_t)size) == 0;
-    const int cause = errno;
-
-    if (fd >= 0)
-        stem_descriptor_close(fd);
-    return is_cut ? STEM_OK
-                  : stem_fail(STEM_EIO, "cannot cut %s/%s after a failed write: %s",
-                              dir->path, name, strerror(cause));
-}
 
 /* When a table from the memtable could be written and its record in the MANIFEST only in part,
  * LevelDB ends the compaction that was under way, and its record goes behind the torn one. No
@@ -219,17 +261,13 @@ static int cut_file(const stem_directory *dir, const char *name, size_t size)
 int stem_leveldb_cut_manifest(const stem_directory *dir)
 {
     char manifest[STEM_MANIFEST_ROOM], log[32];
-    unsigned char *bytes;
-    size_t size;
+    stem_manifest_logs logs;
+    stem_log_look found;
 
-    if (!stem_leveldb_current_is_whole(dir->fd, manifest))
-        return STEM_OK;
-    int code = read_file(dir, manifest, &bytes, &size);
-    if (code != STEM_OK || !bytes)
-        return code;
-    const size_t whole = stem_leveldb_whole_records(bytes, size);
-    if (whole > 0 && whole < size && has_log(dir, last_log_number(bytes, whole), log))
-        code = cut_file(dir, manifest, whole);
-    free(bytes);
-    return code;
+    const int code = look(dir, manifest, &found, &logs);
+    if (code != STEM_OK)
+        return code == STEM_NOTFOUND ? STEM_OK : code;
+    return found.state != STEM_LOG_WHOLE && has_log(dir, logs.oldest, log)
+               ? stem_leveldb_cut_log(dir, manifest, found.whole)
+               : STEM_OK;
 }

@@ -13,7 +13,8 @@
 
 #include "../error.h"
 #include "leveldb_engine.h"
-#include "leveldb_files.h"
+#include "leveldb_log.h"
+#include "leveldb_manifest.h"
 
 /* What LevelDB writes besides the table when it turns a log into one: a new log, a
  * MANIFEST. */
@@ -103,9 +104,20 @@ static int reopen(leveldb_engine *engine)
     return code;
 }
 
-static bool add_entries(void *sum, int directory, const char *log)
+/* What the logs hold, for the sum of their entries. */
+typedef struct log_sum {
+    const stem_directory *dir;
+    uint64_t entries;
+} log_sum;
+
+static bool add_entries(void *context, int directory, const char *log)
 {
-    *(uint64_t *)sum += stem_leveldb_log_entries(directory, log);
+    log_sum *sum = context;
+    stem_log_look look;
+
+    (void)directory;
+    if (stem_leveldb_look_at_log(sum->dir, log, STEM_LOG_OF_ENTRIES, 0, &look) == STEM_OK)
+        sum->entries += look.entries;
     return false;
 }
 
@@ -116,11 +128,12 @@ static uint64_t table_bytes(leveldb_engine *engine, uint64_t log_bytes)
 {
     enum { LEAST_BLOCK = 1 << 10, BLOCK_OVERHEAD = 64, ENTRY_OVERHEAD = 11 };
     const uint64_t bits = (uint64_t)engine->bloom_bits;
-    uint64_t entries = 0;
+    log_sum sum = {.dir = engine->dir};
 
-    stem_directory_visit_logs(engine->dir, add_entries, &entries);
-    const uint64_t data = log_bytes + entries * ENTRY_OVERHEAD;
-    return data + data / LEAST_BLOCK * BLOCK_OVERHEAD + entries * bits / 8 + log_bytes;
+    stem_directory_visit_logs(engine->dir, add_entries, &sum);
+    const uint64_t data = log_bytes + sum.entries * ENTRY_OVERHEAD;
+    return data + data / LEAST_BLOCK * BLOCK_OVERHEAD + sum.entries * bits / 8 +
+           log_bytes;
 }
 
 static int repair(leveldb_engine *engine)

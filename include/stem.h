@@ -873,15 +873,16 @@ typedef struct stem_server_options {
     size_t max_clients;       /* connections at a time; default 10,000 */
     size_t max_request_bytes; /* of one request, 4 KiB to 8 GiB; default 64 MiB */
     size_t max_input_bytes;   /* of all requests, queued and watched too; default 1 GiB */
-    size_t max_output_bytes;  /* of one connection's answers that wait; default 256 MiB */
+    size_t max_output_bytes;  /* of one answer, waiting to be sent; default 256 MiB */
     size_t idle_seconds;  /* after which a silent connection is closed; default 3,600 */
     size_t login_seconds; /* within which a connection must log in; default 10 */
     size_t max_failed_logins; /* a second, of one peer; default 5 */
     size_t max_sessions;      /* kept, and of those found at the start; default 1,024 */
     size_t max_snapshots;     /* open at a time, of one client; default 64 */
     size_t snapshot_seconds;  /* after which an unused one is given up; default 300 */
+    size_t max_total_output_bytes; /* of all that wait; default 1 GiB */
 
-    uint64_t reserved[8]; /* zero, else STEM_EINVAL */
+    uint64_t reserved[7]; /* zero, else STEM_EINVAL */
 } stem_server_options;
 
 #ifndef __cplusplus

@@ -21,6 +21,8 @@ void *stem_buffer_room(stem_buffer *buffer, size_t len)
     }
     while (capacity - buffer->len < len)
         capacity *= 2;
+    if (buffer->limit > 0 && capacity > buffer->limit)
+        capacity = buffer->limit > buffer->capacity ? buffer->limit : buffer->capacity;
     if (!buffer->data || capacity != buffer->capacity) {
         char *data = realloc(buffer->data, capacity);
 

@@ -118,6 +118,7 @@ static int host_open(stem_engine *engine, const char *socket,
                                    .max_request_bytes = 4 * gib,
                                    .max_input_bytes = 64 * gib,
                                    .max_output_bytes = 64 * gib,
+                                   .max_total_output_bytes = 64 * gib,
                                    .idle_seconds = (size_t)365 * DAY,
                                    .max_sessions = 2048,
                                    .max_snapshots = 10000};

@@ -53,6 +53,20 @@ END
 is 'ERR unknown command' NONSENSE
 redis-cli -s "$work/socket" AUTH x 2>&1 | grep '^ERR' >/dev/null || die "no AUTH"
 
+# ---- Limits: each has an option, which docs/server.md names -------------------------------
+
+limits=$(sed -n '/^typedef struct stem_server_options/,/^} stem_server_options/s/.*size_t \([a-z_]*\);.*/\1/p' \
+    "$STEM_SOURCE/include/stem.h")
+[ "$(echo "$limits" | wc -l)" -ge 11 ] || die "no limits in stem.h"
+"$stem" serve --help >help.out || die "no help"
+for limit in $limits; do
+    option=$(sed -n "s/^| \`\(--[a-z-]*\)\` | \`$limit\` |.*/\1/p" "$STEM_SOURCE/docs/server.md")
+    [ -n "$option" ] || die "docs/server.md has no option for $limit"
+    grep -- "$option " help.out >/dev/null || die "serve --help has no $option"
+    answers 3 "$stem" serve ./limited --listen "unix:$work/other" "$option" 9999999999999999
+    says "option $limit is 9999999999999999, not 0 or"
+done
+
 # ---- Values -----------------------------------------------------------------------------
 
 is OK SET a 1

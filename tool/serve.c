@@ -24,13 +24,23 @@ enum {
     INSECURE,
     READ_ONLY,
     MEMORY,
-    MAX_CLIENTS,
-    IDLE,
-    MAX_REQUEST,
     SHARED,
     WHILE_USED,
     DETACH,
-    SET
+    SET,
+    FIRST_LIMIT, /* in the order of limit_of */
+    MAX_CLIENTS = FIRST_LIMIT,
+    MAX_REQUEST,
+    MAX_INPUT_BYTES,
+    MAX_OUTPUT,
+    MAX_TOTAL_OUTPUT,
+    IDLE,
+    LOGIN_SECONDS,
+    MAX_FAILED_LOGINS,
+    MAX_SESSIONS,
+    MAX_SNAPSHOTS,
+    SNAPSHOT_SECONDS,
+    END_OF_LIMITS
 };
 
 static const struct option options[] = {
@@ -43,12 +53,21 @@ static const struct option options[] = {
     {"read-only", no_argument, NULL, READ_ONLY},
     {"memory", required_argument, NULL, MEMORY},
     {"max-clients", required_argument, NULL, MAX_CLIENTS},
-    {"idle", required_argument, NULL, IDLE},
     {"max-request", required_argument, NULL, MAX_REQUEST},
+    {"max-input", required_argument, NULL, MAX_INPUT_BYTES},
+    {"max-output", required_argument, NULL, MAX_OUTPUT},
+    {"max-total-output", required_argument, NULL, MAX_TOTAL_OUTPUT},
+    {"idle", required_argument, NULL, IDLE},
+    {"login-seconds", required_argument, NULL, LOGIN_SECONDS},
+    {"max-failed-logins", required_argument, NULL, MAX_FAILED_LOGINS},
+    {"max-sessions", required_argument, NULL, MAX_SESSIONS},
+    {"max-snapshots", required_argument, NULL, MAX_SNAPSHOTS},
+    {"snapshot-seconds", required_argument, NULL, SNAPSHOT_SECONDS},
     {"shared", no_argument, NULL, SHARED},
     {"while-used", no_argument, NULL, WHILE_USED},
     {"detach", no_argument, NULL, DETACH},
     {"set", required_argument, NULL, SET},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -106,6 +125,32 @@ static void read_setting(const char *text, stem_options *to)
     usage_error(&serve_command, "--set %s: there is no such option", text);
 }
 
+/* A limit of the server's; another option is nothing here. */
+static void read_limit(int option, const char *text, stem_server_options *to)
+{
+    const struct {
+        const char *name;
+        size_t *value;
+    } limits[END_OF_LIMITS - FIRST_LIMIT] = {
+        {"--max-clients", &to->max_clients},
+        {"--max-request", &to->max_request_bytes},
+        {"--max-input", &to->max_input_bytes},
+        {"--max-output", &to->max_output_bytes},
+        {"--max-total-output", &to->max_total_output_bytes},
+        {"--idle", &to->idle_seconds},
+        {"--login-seconds", &to->login_seconds},
+        {"--max-failed-logins", &to->max_failed_logins},
+        {"--max-sessions", &to->max_sessions},
+        {"--max-snapshots", &to->max_snapshots},
+        {"--snapshot-seconds", &to->snapshot_seconds},
+    };
+
+    if (option < FIRST_LIMIT || option >= END_OF_LIMITS)
+        return;
+    *limits[option - FIRST_LIMIT].value =
+        parse_count(&serve_command, limits[option - FIRST_LIMIT].name, text);
+}
+
 static void read_arguments(int argc, char **argv, wanted *what)
 {
     arguments args;
@@ -141,17 +186,6 @@ static void read_arguments(int argc, char **argv, wanted *what)
             what->database.writeback_bytes =
                 parse_count_to(&serve_command, "--memory", optarg, SIZE_MAX >> 20) << 20;
             break;
-        case MAX_CLIENTS:
-            what->server.max_clients =
-                parse_count(&serve_command, "--max-clients", optarg);
-            break;
-        case IDLE:
-            what->server.idle_seconds = parse_count(&serve_command, "--idle", optarg);
-            break;
-        case MAX_REQUEST:
-            what->server.max_request_bytes =
-                parse_count(&serve_command, "--max-request", optarg);
-            break;
         case SHARED:
             what->database.shared = true;
             break;
@@ -165,6 +199,7 @@ static void read_arguments(int argc, char **argv, wanted *what)
             read_setting(optarg, &what->database);
             break;
         default:
+            read_limit(option, optarg, &what->server);
             break;
         }
     }
@@ -361,9 +396,22 @@ const command serve_command = {
         "                        without TLS\n"
         "      --read-only       answer no writes\n"
         "      --memory MIB      memory for values that are read again, from 1\n"
-        "      --max-clients N   connections at a time (10000)\n"
-        "      --max-request N   bytes of one request (67108864)\n"
-        "      --idle SECONDS    after which a silent connection is closed (3600)\n"
+        "\n"
+        "Limits, and their defaults (docs/server.md):\n"
+        "      --max-clients N          connections at a time (10000)\n"
+        "      --max-request BYTES      of one request (67108864)\n"
+        "      --max-input BYTES        of all requests under way (1073741824)\n"
+        "      --max-output BYTES       of one answer (268435456)\n"
+        "      --max-total-output BYTES of all answers that wait (1073741824)\n"
+        "      --idle SECONDS           after which a silent connection is closed "
+        "(3600)\n"
+        "      --login-seconds SECONDS  within which a connection must log in (10)\n"
+        "      --max-failed-logins N    a second, of one peer (5)\n"
+        "      --max-sessions N         kept for clients (1024)\n"
+        "      --max-snapshots N        open at a time, of one client (64)\n"
+        "      --snapshot-seconds N     after which an unused one is given up (300)\n"
+        "\n"
+        "Sharing:\n"
         "      --shared          share the directory with programs that open it so; "
         "then\n"
         "                        --listen may be left out\n"

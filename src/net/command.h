@@ -51,6 +51,7 @@ typedef struct stem_job {
      * failure whatever was added is taken back by the caller. */
     int (*step)(struct stem_job *job, stem_reply *reply, bool *is_done);
     void (*free)(struct stem_job *job);
+    size_t held_bytes; /* memory of what it has found so far, which step keeps up */
 } stem_job;
 
 enum stem_command_flags {

@@ -141,7 +141,9 @@ static int walk_snapshot(own_range *range)
 
 int stem_run_range(stem_request *request)
 {
-    own_range range = {.request = request, .found.version = request->reply->version};
+    own_range range = {.request = request,
+                       .found.version = request->reply->version,
+                       .found.bytes.limit = request->reply->bytes.limit};
 
     int code = read_range(&range);
     if (code != STEM_OK)
@@ -287,6 +289,11 @@ static int step_children(stem_job *base, stem_reply *reply, bool *is_done)
         code = next_child(job, &kind);
         if (code == STEM_OK)
             add_child(job, kind);
+        base->held_bytes = job->found.bytes.capacity;
+        if (job->found.bytes.failed) {
+            reply->bytes.failed = true;
+            return STEM_ENOMEM;
+        }
         if (job->found.bytes.len > CHILDREN_BYTES_MAX) {
             stem_reply_error(reply, "ERR too many names; use LIMIT and AFTER");
             *is_done = true;
@@ -395,10 +402,11 @@ int stem_start_children(stem_request *request, stem_engine *engine, stem_job **s
     children_job *job = calloc(1, sizeof *job + asked.prefix.len);
     if (!job)
         return stem_fail(STEM_ENOMEM, "no memory for a walk");
-    job->base = (stem_job){step_children, free_children};
+    job->base = (stem_job){.step = step_children, .free = free_children};
     job->is_raw = request->has_raw_keys;
     job->limit = asked.limit;
     job->found.version = request->reply->version;
+    job->found.bytes.limit = request->reply->bytes.limit;
     job->prefix_len = asked.prefix.len;
     if (asked.prefix.len > 0)
         memcpy(job->prefix, asked.prefix.data, asked.prefix.len);

@@ -164,7 +164,8 @@ int stem_run_scan(stem_request *request)
 {
     own_scan scan = {.request = request,
                      .count = DEFAULT_COUNT,
-                     .found.version = request->reply->version};
+                     .found.version = request->reply->version,
+                     .found.bytes.limit = request->reply->bytes.limit};
 
     int code = run_whole_scan(&scan);
     free(scan.pattern);

@@ -65,10 +65,11 @@ static int start_walk_over(stem_request *request, stem_engine *engine,
     *started = NULL;
     if (!job)
         return stem_fail(STEM_ENOMEM, "no memory for a walk");
-    job->base = (stem_job){step, free_walk};
+    job->base = (stem_job){.step = step, .free = free_walk};
     job->engine = engine;
     job->scope_len = request->scope.len;
     job->found.version = request->reply->version;
+    job->found.bytes.limit = request->reply->bytes.limit;
     if (!bounds->is_empty) {
         int code =
             engine->ops->iter_open(engine, NULL, &bounds->range, false, &job->iter);
@@ -141,11 +142,13 @@ static int step_keys(stem_job *base, stem_reply *reply, bool *is_done)
     walk_job *job = walk_of(base);
 
     int code = walk(job, visit_match);
+    base->held_bytes = job->found.bytes.capacity;
     if (job->found.bytes.len > KEYS_BYTES_MAX) {
         stem_reply_error(reply, "ERR too many keys; use SCAN");
         *is_done = true;
         return STEM_OK;
     }
+    reply->bytes.failed |= job->found.bytes.failed;
     if (code != STEM_NOTFOUND)
         return code;
     stem_reply_array(reply, job->n);

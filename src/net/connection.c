@@ -1,12 +1,18 @@
 /*
- * A connection's bytes in and out.
+ * A connection: its requests, and what has it go on.
  *
  * Requests are served where they lie in the input; while a group refers to them nothing is
- * read, so they stay there. Nothing is read either while too much of the output waits: a peer
- * that does not read its replies is not served.
+ * read, so they stay there. While too much of the output waits none is served: they are read
+ * ahead then, as many bytes as one request may have, since a peer may send all it has before it
+ * reads.
+ *
+ * Everything that may let a connection go on ends in stem_connection_advance: input that came, a
+ * socket that takes more, a group, a task or a login that is finished, and a turn of the loop.
+ * What is left when it returns is waited for, or has the next turn (is_settled).
  */
 #include "connection.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +28,6 @@ enum {
     MOST_ARGS = 1 << 20,
     MOST_ARGS_SHARING = 1 << 30,
     ARGS_UNKNOWN = 16,
-    OUTPUT_ENOUGH = 1 << 20, /* waiting: no more requests are served */
-    OUTPUT_KEPT = 64 << 10,
     AT_ONCE = 1024, /* requests, before others have their turn */
     FEW_CONNECTIONS = 256
 };
@@ -73,11 +77,8 @@ void stem_connection_open(stem_server *server, int fd, bool has_tls, const char 
     }
     connection->server = server;
     connection->fd = fd;
-    connection->since_ms = connection->active_ms = connection->stalled_ms =
-        server->now_ms;
-    connection->output.version = 2;
-    connection->output_safe = SIZE_MAX;
-    connection->output.bytes.limit = server->options.max_output_bytes + OUTPUT_ENOUGH;
+    connection->since_ms = connection->active_ms = server->now_ms;
+    stem_output_open(connection);
     memcpy(connection->peer, peer, strnlen(peer, STEM_PEER_TEXT - 1));
     DL_APPEND(server->connections, connection);
     server->n_connections++;
@@ -108,7 +109,7 @@ static void free_if_unused(stem_connection *connection)
     server->n_revoked -= connection->is_revoked;
     stem_resp_parser_free(&connection->parser);
     free(connection->input);
-    free(connection->output.bytes.data);
+    stem_output_free(connection);
     free(connection);
 }
 
@@ -150,63 +151,6 @@ void stem_connection_make_ready(stem_connection *connection)
     DL_APPEND2(connection->server->ready, connection, prev_ready, next_ready);
 }
 
-/* ---- Output ----------------------------------------------------------------------- */
-
-static size_t output_waiting(const stem_connection *connection)
-{
-    return connection->output.bytes.len - connection->output_sent;
-}
-
-/* What has been sent makes room, once all of it is. */
-static void empty_output(stem_connection *connection)
-{
-    stem_buffer *bytes = &connection->output.bytes;
-
-    if (connection->group || connection->output_sent < bytes->len)
-        return;
-    bytes->len = connection->output_sent = 0;
-    if (bytes->capacity > OUTPUT_KEPT) {
-        free(bytes->data);
-        *bytes = (stem_buffer){.limit = bytes->limit};
-    }
-}
-
-/* Sends what may be sent; false when the connection is at its end. */
-static bool send_output(stem_connection *connection)
-{
-    const stem_buffer *bytes = &connection->output.bytes;
-    const size_t safe =
-        bytes->len < connection->output_safe ? bytes->len : connection->output_safe;
-    ssize_t n = 0;
-
-    while (connection->output_sent < safe && n >= 0) {
-        n = stem_transport_write(connection, bytes->data + connection->output_sent,
-                                 safe - connection->output_sent);
-        if (n > 0) {
-            connection->output_sent += (size_t)n;
-            connection->server->metrics.bytes_out += (uint64_t)n;
-            connection->stalled_ms = connection->server->now_ms;
-        }
-    }
-    if (n == STEM_TRANSPORT_ENDED)
-        return false;
-    const bool is_blocked = connection->output_sent < safe || connection->tls_wants_write;
-    if (is_blocked != connection->is_blocked) {
-        connection->is_blocked = is_blocked;
-        if (is_blocked ? event_add(connection->writable, NULL)
-                       : event_del(connection->writable))
-            return false;
-    }
-    empty_output(connection);
-    return true;
-}
-
-static bool has_failed_output(const stem_connection *connection)
-{
-    return connection->output.bytes.failed ||
-           output_waiting(connection) > connection->server->options.max_output_bytes;
-}
-
 /* ---- Input ------------------------------------------------------------------------ */
 
 static bool is_input_borrowed(const stem_connection *connection)
@@ -214,13 +158,20 @@ static bool is_input_borrowed(const stem_connection *connection)
     return connection->group || connection->is_held;
 }
 
-/* Moves what is left of the input to its start, or lets go of what is not needed. */
+static size_t input_left(const stem_connection *connection)
+{
+    return connection->input_len - connection->input_used;
+}
+
+/* Moves what is left of the input to its start, or lets go of what is not needed. What is read
+ * ahead is moved seldom enough that each byte is about once. */
 static void tidy_input(stem_connection *connection)
 {
     stem_server *server = connection->server;
-    const size_t left = connection->input_len - connection->input_used;
+    const size_t left = input_left(connection);
 
-    if (is_input_borrowed(connection) || connection->input_used == 0)
+    if (is_input_borrowed(connection) || connection->input_used < left ||
+        connection->input_used == 0)
         return;
     if (left > 0)
         memmove(connection->input, connection->input + connection->input_used, left);
@@ -244,32 +195,68 @@ bool stem_connection_may_hold(const stem_connection *connection, size_t bytes)
     return server->input_bytes + bytes <= server->options.max_input_bytes;
 }
 
-/* Makes room for what the parser wants, but no more than about as much as has come already:
- * what is only claimed takes no memory. */
-static bool make_input_room(stem_connection *connection)
+/* Room for what the parser wants, but for no more than about as much as has come already: what is
+ * only claimed takes no memory. */
+static size_t wanted_capacity(const stem_connection *connection)
 {
-    stem_server *server = connection->server;
-    const size_t earned = 2 * connection->input_len + INPUT_FIRST;
-    size_t wanted = connection->input_wanted < earned ? connection->input_wanted : earned;
-
-    if (wanted < connection->input_len + 1)
-        wanted = connection->input_len + 1;
-    if (wanted <= connection->input_capacity)
-        return true;
+    const size_t earned = 2 * input_left(connection) + INPUT_FIRST;
+    const size_t wanted =
+        connection->input_wanted < earned ? connection->input_wanted : earned;
+    const size_t least = input_left(connection) + 1;
+    const size_t end = connection->input_used + (wanted > least ? wanted : least);
     size_t capacity =
         connection->input_capacity > 0 ? connection->input_capacity : INPUT_FIRST;
-    while (capacity < wanted)
+
+    while (capacity < end)
         capacity *= 2;
-    if (capacity > INPUT_FIRST &&
-        !stem_connection_may_hold(connection, capacity - connection->input_capacity))
+    return capacity;
+}
+
+static bool may_have_capacity(const stem_connection *connection, size_t capacity)
+{
+    return capacity <= INPUT_FIRST ||
+           stem_connection_may_hold(connection, capacity - connection->input_capacity);
+}
+
+static bool make_input_room(stem_connection *connection)
+{
+    const size_t capacity = wanted_capacity(connection);
+
+    if (capacity == connection->input_capacity)
+        return true;
+    if (!may_have_capacity(connection, capacity))
         return false;
     char *input = realloc(connection->input, capacity);
     if (!input)
         return false;
-    server->input_bytes += capacity - connection->input_capacity;
+    connection->server->input_bytes += capacity - connection->input_capacity;
     connection->input = input;
     connection->input_capacity = capacity;
     return true;
+}
+
+/* Whether there may be a request in the input that was not looked at. */
+static bool has_input(const stem_connection *connection)
+{
+    const size_t left = input_left(connection);
+
+    return left > 0 && left >= connection->input_wanted;
+}
+
+/* Whether there is something to serve, if nothing keeps it from that. */
+static bool has_work(const stem_connection *connection)
+{
+    return connection->job || connection->is_held || connection->broken ||
+           has_input(connection);
+}
+
+/* Whether something keeps it from taking the next request. Each of these has it advanced when
+ * it is over. */
+static bool is_waiting(const stem_connection *connection)
+{
+    return connection->task || connection->login || connection->waits_for_group ||
+           connection->is_ending || connection->output.bytes.failed ||
+           stem_output_is_full(connection);
 }
 
 /* Reads what has arrived; false when the connection is at its end. */
@@ -277,6 +264,8 @@ static bool read_input(stem_connection *connection)
 {
     tidy_input(connection);
     if (!make_input_room(connection)) {
+        if (is_waiting(connection) || has_work(connection))
+            return false; /* no error can stand where the answer would */
         stem_reply_error(&connection->output, stem_input_is_full);
         stem_connection_end(connection);
         return true;
@@ -286,6 +275,7 @@ static bool read_input(stem_connection *connection)
                             connection->input_capacity - connection->input_len);
     if (n == STEM_TRANSPORT_ENDED)
         return false;
+    connection->is_input_over = n == STEM_TRANSPORT_LAST;
     if (n > 0) {
         connection->input_len += (size_t)n;
         connection->server->metrics.bytes_in += (uint64_t)n;
@@ -295,12 +285,6 @@ static bool read_input(stem_connection *connection)
 }
 
 /* ---- Serving ---------------------------------------------------------------------- */
-
-bool stem_connection_is_waiting(const stem_connection *connection)
-{
-    return connection->task || connection->login || connection->waits_for_group ||
-           connection->is_ending || output_waiting(connection) > OUTPUT_ENOUGH;
-}
 
 void stem_connection_allow(stem_connection *connection)
 {
@@ -314,12 +298,11 @@ void stem_connection_allow(stem_connection *connection)
 /* Reads the next request of the input; false when there is none. */
 static bool read_request(stem_connection *connection)
 {
-    const size_t left = connection->input_len - connection->input_used;
-
-    if (left == 0 || left < connection->input_wanted)
+    if (!has_input(connection))
         return false;
-    const int state = stem_resp_parse(&connection->parser,
-                                      connection->input + connection->input_used, left);
+    const int state =
+        stem_resp_parse(&connection->parser, connection->input + connection->input_used,
+                        input_left(connection));
     connection->input_wanted = state == STEM_RESP_MORE ? connection->parser.wanted : 0;
     if (state == STEM_RESP_READY)
         return true;
@@ -332,7 +315,9 @@ static bool read_request(stem_connection *connection)
 /* Nothing that follows can be understood. */
 static void end_broken(stem_connection *connection)
 {
-    if (connection->group) /* its answer comes behind theirs */
+    connection->waits_for_group =
+        connection->group != NULL; /* its answer comes behind theirs */
+    if (connection->group)
         return;
     if (connection->broken != STEM_RESP_BROKEN)
         stem_reply_failure(&connection->output, connection->broken);
@@ -348,10 +333,9 @@ static void end_broken(stem_connection *connection)
 /* Serves one request, or a step of a long one; false when there is nothing to go on with. */
 static bool serve_next(stem_connection *connection)
 {
+    stem_output_begin(connection);
     if (connection->job) {
         stem_connection_step(connection);
-        if (connection->job)
-            stem_connection_make_ready(connection);
         return !connection->job;
     }
     if (!connection->broken && !connection->is_held && !read_request(connection) &&
@@ -370,34 +354,68 @@ static bool serve_next(stem_connection *connection)
     return true;
 }
 
-/* Whether nothing more will come of it. */
-static bool is_over(const stem_connection *connection)
+static bool can_go_on(const stem_connection *connection)
 {
-    return connection->is_ending && output_waiting(connection) == 0 &&
-           !connection->group && !connection->task && !connection->login;
+    return has_work(connection) && !is_waiting(connection);
 }
 
-static bool is_at_rest(const stem_connection *connection)
+static void serve_requests(stem_connection *connection)
 {
-    return !connection->group && !connection->is_held && !connection->job &&
-           !connection->task && !connection->login && !connection->waits_for_group;
+    int n = 0;
+
+    while (n < AT_ONCE && !is_waiting(connection) && serve_next(connection))
+        n++;
+    stem_output_count(connection);
+}
+
+/* ---- Reading ---------------------------------------------------------------------- */
+
+/* Whether more may be read while what was read cannot be served. */
+static bool can_read_ahead(const stem_connection *connection)
+{
+    return input_left(connection) < connection->parser.limits.max_bytes &&
+           may_have_capacity(connection, wanted_capacity(connection));
 }
 
 static bool can_read(const stem_connection *connection)
 {
-    return !is_input_borrowed(connection) && !stem_connection_is_waiting(connection) &&
-           !connection->job;
+    if (is_input_borrowed(connection) || connection->is_ending ||
+        connection->is_input_over || connection->broken)
+        return false;
+    return (!connection->job && !is_waiting(connection)) || can_read_ahead(connection);
 }
 
-/* What TLS has taken from the socket already, which will not become readable for it. */
-static void read_ahead(stem_connection *connection)
+/* Has an event when more can be read. */
+static bool watch_input(stem_connection *connection)
 {
-    if (!stem_transport_has_more(connection) || !can_read(connection))
-        return;
-    if (read_input(connection))
-        stem_connection_make_ready(connection);
-    else
-        stem_connection_close(connection);
+    if (!connection->is_unread || !can_read(connection))
+        return true;
+    connection->is_unread = false;
+    return event_add(connection->readable, NULL) == 0;
+}
+
+/* Reads what TLS has taken from the socket already, which will not become readable for it. */
+static bool read_rest(stem_connection *connection)
+{
+    while (can_read(connection) && stem_transport_has_more(connection))
+        if (!read_input(connection))
+            return false;
+    return true;
+}
+
+/* ---- Going on --------------------------------------------------------------------- */
+
+static bool is_at_rest(const stem_connection *connection)
+{
+    return !connection->group && !connection->task && !connection->login &&
+           !connection->waits_for_group && !has_work(connection);
+}
+
+/* Whether nothing more will come of it. */
+static bool is_over(const stem_connection *connection)
+{
+    return connection->is_ending && stem_output_waiting(connection) == 0 &&
+           !connection->group && !connection->task && !connection->login;
 }
 
 /* Whether it has a command in a group that does not form any more. */
@@ -406,47 +424,54 @@ static bool is_committing(const stem_connection *connection)
     return connection->group && connection->group != connection->server->forming;
 }
 
+/* Whether what it waits for will have it advanced. */
+static bool is_settled(const stem_connection *connection)
+{
+    if (connection->is_listed_ready || connection->group || connection->task ||
+        connection->login || connection->waits_for_group)
+        return true;
+    if (can_go_on(connection))
+        return false;
+    return stem_output_waiting(connection) > 0 ? connection->is_blocked
+                                               : !connection->is_unread;
+}
+
+/* Serves, sends and reads what it can; false when the connection is at its end. */
+static bool go_on(stem_connection *connection)
+{
+    const stem_server *server = connection->server;
+
+    if (!connection->group)
+        connection->waits_for_group = false;
+    stem_output_tidy(connection);
+    serve_requests(connection);
+    if ((server->is_draining || connection->is_input_over) && is_at_rest(connection))
+        stem_connection_end(connection);
+    if (!stem_output_send(connection) || is_over(connection))
+        return false;
+    stem_output_tidy(connection);
+    tidy_input(connection);
+    return read_rest(connection) && watch_input(connection);
+}
+
 void stem_connection_advance(stem_connection *connection)
 {
-    stem_server *server = connection->server;
-
     leave_ready(connection);
     if (connection->is_dead) {
         stem_connection_close(connection);
         return;
     }
-    if (is_committing(
-            connection)) { /* who commits has its output: stem_group_finish is next */
-        if (connection->is_blocked)
-            event_del(connection->writable);
-        connection->is_blocked = false;
+    if (is_committing(connection)) { /* the thread that commits has its output */
+        stem_output_pause(connection);
         return;
     }
-    if (!connection->group)
-        connection->waits_for_group = false;
-    int n = 0;
-    while (n < AT_ONCE && !stem_connection_is_waiting(connection) &&
-           serve_next(connection))
-        n++;
-    if (n == AT_ONCE)
-        stem_connection_make_ready(connection);
-    if (server->is_draining && is_at_rest(connection) && n < AT_ONCE &&
-        output_waiting(connection) <= OUTPUT_ENOUGH)
-        stem_connection_end(connection);
-    if (!send_output(connection) || has_failed_output(connection) ||
-        is_over(connection)) {
+    if (!go_on(connection)) {
         stem_connection_close(connection);
         return;
     }
-    tidy_input(connection);
-    if (connection->is_unread && can_read(connection)) {
-        connection->is_unread = false;
-        if (event_add(connection->readable, NULL) != 0) {
-            stem_connection_close(connection);
-            return;
-        }
-    }
-    read_ahead(connection);
+    if (can_go_on(connection))
+        stem_connection_make_ready(connection);
+    assert(is_settled(connection));
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -474,8 +499,12 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     /* TLS may have to write before it can read. */
-    if (connection->tls_wants_write && can_read(connection) && !read_input(connection))
-        stem_connection_close(connection);
-    else
+    if (!connection->tls_wants_write || stem_output_waiting(connection) > 0)
         stem_connection_advance(connection);
+    else if (!can_read(connection))
+        stem_output_pause(connection); /* what keeps it from that has it advanced */
+    else if (read_input(connection))
+        stem_connection_advance(connection);
+    else
+        stem_connection_close(connection);
 }

@@ -37,7 +37,7 @@ struct stem_connection {
     stem_connection *prev_ready, *next_ready; /* of those that may go on */
     stem_connection *next_in_group;
     stem_server *server;
-    uint64_t id, since_ms, active_ms, stalled_ms, turn_ready;
+    uint64_t id, since_ms, active_ms, turn_ready;
     int fd;
     void *tls; /* an SSL, or NULL */
     bool tls_wants_write;
@@ -50,6 +50,11 @@ struct stem_connection {
     stem_resp_parser parser;
     stem_reply output;
     size_t output_sent, output_safe; /* what is behind the second is not to be sent yet */
+    size_t output_counted; /* of its memory and its job's, in the server's output_bytes */
+    size_t output_taken;   /* sent since paced_ms */
+    uint64_t stalled_ms,
+        paced_ms;         /* when the peer last took something, and a good piece */
+    bool is_output_short; /* the server's limit is nearer than the connection's */
 
     stem_access *access; /* of the user, counted; NULL without users */
     const stem_user *user;
@@ -70,8 +75,9 @@ struct stem_connection {
 
     int broken; /* what the parser has said of the input, when it is no request */
     bool is_listed_ready;
-    bool is_blocked; /* the socket takes no more for now */
-    bool is_unread;  /* its readable event is off */
+    bool is_blocked;    /* the socket takes no more for now */
+    bool is_unread;     /* its readable event is off */
+    bool is_input_over; /* the peer sends no more, and may still read */
     bool waits_for_group;
     stem_group *group; /* that it has a command in */
     bool is_held;      /* the request that was read waits for the group */
@@ -90,14 +96,41 @@ void stem_connection_advance(stem_connection *connection);
 void stem_connection_make_ready(stem_connection *connection);
 /* What is sent so far is the last of it. */
 void stem_connection_end(stem_connection *connection);
-/* Whether something keeps it from taking the next request. */
-bool stem_connection_is_waiting(const stem_connection *connection);
 
 /* Whether so many bytes more of requests may be under way; the error to reply where not. */
 bool stem_connection_may_hold(const stem_connection *connection, size_t bytes);
 extern const char stem_input_is_full[];
 /* Requests may be as large as the options say: it has logged in. */
 void stem_connection_allow(stem_connection *connection);
+
+/* ---- output.c: answers, from the commands to the socket ------------------------------ */
+
+void stem_output_open(stem_connection *connection);
+void stem_output_free(stem_connection *connection);
+/* Bytes that are not sent yet. */
+size_t stem_output_waiting(const stem_connection *connection);
+/* Whether so much of it waits that nothing more is served before some of it is sent. */
+bool stem_output_is_full(const stem_connection *connection);
+/* Before an answer: as much may be added as the connection and the server may hold. */
+void stem_output_begin(stem_connection *connection);
+/* Puts an error in the place of `len` bytes at `start`, one whole answer: that of `code`, or when
+ * an answer could not be added whole, that it is too large. Where there is no memory even for
+ * that, the buffer has failed, and the connection is to be closed. */
+void stem_output_replace(stem_connection *connection, size_t start, size_t len, int code);
+/* The same in the place of all that was added since `start`. */
+void stem_output_fail(stem_connection *connection, size_t start, int code);
+/* Counts what its memory has grown by. */
+void stem_output_count(stem_connection *connection);
+/* Gives back the room of what has been sent, unless a group refers to it. */
+void stem_output_tidy(stem_connection *connection);
+/* Sends what may be sent; false when the connection is at its end. */
+bool stem_output_send(stem_connection *connection);
+/* Has no event when the socket takes more. */
+void stem_output_pause(stem_connection *connection);
+/* Whether the peer takes its answers too slowly to be kept waiting for. */
+bool stem_output_is_overdue(const stem_connection *connection);
+/* Whether answers of all connections take so much memory that none may wait for long. */
+bool stem_output_is_short(const stem_server *server);
 
 /* ---- identity.c: who it is, and what comes with that -------------------------------- */
 
@@ -166,7 +199,11 @@ void stem_connection_command(stem_connection *connection, const stem_command *co
 
 /* ---- transport.c: bytes, with TLS or without ---------------------------------------- */
 
-enum { STEM_TRANSPORT_AGAIN = -1, STEM_TRANSPORT_ENDED = -2 };
+enum {
+    STEM_TRANSPORT_AGAIN = -1,
+    STEM_TRANSPORT_ENDED = -2,
+    STEM_TRANSPORT_LAST = -3 /* of a read: the peer has sent all, and may still read */
+};
 
 int stem_transport_prepare(stem_server *server); /* certificate and key */
 void stem_transport_forget(stem_server *server);

@@ -96,12 +96,13 @@ int stem_connection_run(stem_connection *connection, const stem_command *command
     const stem_execution_mark mark = stem_execution_note(on);
     stem_request request = request_of(connection, args, n_args, on, reply);
 
-    const int code = command->run(&request);
+    int code = command->run(&request);
     *wants_sync |= request.wants_sync;
+    if (code == STEM_OK && reply->bytes.failed)
+        code = STEM_ENOMEM; /* what cannot be answered is not done */
     if (code != STEM_OK) {
         stem_execution_take_back(on, mark);
-        reply->bytes.len = start;
-        stem_reply_failure(reply, code);
+        stem_output_fail(connection, start, code);
     }
     return code;
 }
@@ -155,10 +156,8 @@ static void start_job(stem_connection *connection, const stem_command *command,
     stem_execution_only_reads(server->reader);
     const int code = command->start(&request, server->engine, &connection->job);
     stem_execution_reset(server->reader);
-    if (code != STEM_OK) {
-        reply->bytes.len = start;
-        stem_reply_failure(reply, code);
-    }
+    if (code != STEM_OK || reply->bytes.failed)
+        stem_output_fail(connection, start, code);
 }
 
 void stem_connection_step(stem_connection *connection)
@@ -168,10 +167,8 @@ void stem_connection_step(stem_connection *connection)
     bool is_done = false;
 
     const int code = connection->job->step(connection->job, reply, &is_done);
-    if (code != STEM_OK) {
-        reply->bytes.len = start;
-        stem_reply_failure(reply, code);
-    }
+    if (code != STEM_OK || reply->bytes.failed)
+        stem_output_fail(connection, start, code);
     if (is_done || code != STEM_OK) {
         connection->job->free(connection->job);
         connection->job = NULL;

@@ -80,6 +80,14 @@ bool stem_group_is_slow(const stem_group *group)
 
 /* ---- Running ---------------------------------------------------------------------- */
 
+static void cut_out(stem_buffer *bytes, size_t start, size_t end)
+{
+    if (bytes->failed)
+        return;
+    memmove(bytes->data + start, bytes->data + end, bytes->len - end);
+    bytes->len -= end - start;
+}
+
 /* EXEC: all or nothing of what is queued, but for commands that are wrong by themselves. */
 static int run_transaction(member *of, stem_execution *on)
 {
@@ -91,7 +99,7 @@ static int run_transaction(member *of, stem_execution *on)
 
     int code = stem_transaction_judge(transaction, on, &is_unchanged);
     if (code != STEM_OK) {
-        stem_reply_failure(&from->output, code);
+        stem_output_fail(from, start, code);
         return code;
     }
     if (!is_unchanged) {
@@ -101,13 +109,13 @@ static int run_transaction(member *of, stem_execution *on)
     stem_reply_array(&from->output, transaction->n_queued);
     for (size_t i = 0; i < transaction->n_queued; i++) {
         const stem_queued *each = &transaction->queued[i];
+        const size_t start_of_each = from->output.bytes.len;
 
         code = stem_connection_run(from, each->command, each->args, each->n_args, on,
                                    &of->wants_sync);
-        if (code != STEM_OK) { /* the engine's failure is that of them all */
+        if (code != STEM_OK) { /* its error is that of them all */
             stem_execution_take_back(on, mark);
-            from->output.bytes.len = start;
-            stem_reply_failure(&from->output, code);
+            cut_out(&from->output.bytes, start, start_of_each);
             return code;
         }
     }
@@ -223,11 +231,9 @@ static int commit_all(stem_group *group)
 
 static void answer_with_failure(member *to, size_t start, int code)
 {
-    stem_reply *reply = &to->from->output;
-
-    reply->bytes.len = to->reply_start = start;
-    stem_reply_failure(reply, code);
-    to->reply_len = reply->bytes.len - to->reply_start;
+    to->reply_start = start;
+    stem_output_fail(to->from, start, code);
+    to->reply_len = to->from->output.bytes.len - start;
     to->wants_sync = to->has_written = false;
 }
 
@@ -273,27 +279,6 @@ static void commit_apart(stem_group *group)
         run_apart(group, &group->members[i], STEM_OK);
 }
 
-/* Puts an error in the place of a reply that has been given. */
-static void replace_reply(member *of, int code)
-{
-    stem_reply *output = &of->from->output;
-    stem_reply error = {.version = output->version};
-    const size_t end = of->reply_start + of->reply_len;
-    const size_t behind = output->bytes.len - end;
-
-    stem_reply_failure(&error, code);
-    const size_t len = error.bytes.len;
-    if (!error.bytes.failed && stem_buffer_room(&output->bytes, len)) {
-        memmove(output->bytes.data + of->reply_start + len, output->bytes.data + end,
-                behind);
-        memcpy(output->bytes.data + of->reply_start, error.bytes.data, len);
-        output->bytes.len = of->reply_start + len + behind;
-    } else {
-        output->bytes.failed = true;
-    }
-    free(error.bytes.data);
-}
-
 /* What was written is not known to survive the machine. */
 static void answer_unknown(stem_group *group)
 {
@@ -301,7 +286,8 @@ static void answer_unknown(stem_group *group)
         member *each = &group->members[i - 1];
 
         if (each->wants_sync)
-            replace_reply(each, STEM_EUNKNOWN);
+            stem_output_replace(each->from, each->reply_start, each->reply_len,
+                                STEM_EUNKNOWN);
     }
 }
 

@@ -39,6 +39,8 @@ static size_t list_figures(const stem_server *server, figure figures[MOST_FIGURE
            stem_snapshots_count(server->snapshots));
     FIGURE("Memory", "input_bytes", false, "Memory of requests under way.",
            server->input_bytes);
+    FIGURE("Memory", "output_bytes", false, "Memory of answers that wait.",
+           server->output_bytes);
     FIGURE("Memory", "engine_bytes", false, "Write buffers and block cache in use.",
            stats.memory_bytes);
     FIGURE("Memory", "writeback_dirty_bytes", false, "Commits that are not written yet.",
@@ -49,6 +51,9 @@ static size_t list_figures(const stem_server *server, figure figures[MOST_FIGURE
            m->connections);
     FIGURE("Stats", "rejected_connections", true, "Connections turned away.",
            m->refused_connections);
+    FIGURE("Stats", "evicted_clients", true,
+           "Connections closed as they received their answers too slowly.",
+           m->evicted_connections);
     FIGURE("Stats", "total_commands_processed", true, "Commands served.", m->commands);
     FIGURE("Stats", "total_net_input_bytes", true, "Bytes received.", m->bytes_in);
     FIGURE("Stats", "total_net_output_bytes", true, "Bytes sent.", m->bytes_out);

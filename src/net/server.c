@@ -18,7 +18,7 @@
 #include "snapshots.h"
 #include "worker.h"
 
-enum { SLOTS = 16, DRAIN_MS = 5000, STALLED_MS = 60000, TICK_MS = 250 };
+enum { SLOTS = 16, DRAIN_MS = 5000, TICK_MS = 250 };
 
 /* ---- Options ---------------------------------------------------------------------- */
 
@@ -56,6 +56,7 @@ static int complete_options(stem_server_options *o)
         {"max_request_bytes", &o->max_request_bytes, 4096, 8 * gib, 64 * mib},
         {"max_input_bytes", &o->max_input_bytes, mib, 1024 * gib, gib},
         {"max_output_bytes", &o->max_output_bytes, mib, 1024 * gib, 256 * mib},
+        {"max_total_output_bytes", &o->max_total_output_bytes, mib, 1024 * gib, gib},
         {"idle_seconds", &o->idle_seconds, 1, 365 * day, 3600},
         {"login_seconds", &o->login_seconds, 1, day, 10},
         {"max_failed_logins", &o->max_failed_logins, 1, 1000, 5},
@@ -78,8 +79,6 @@ static bool is_overdue(const stem_server *server, const stem_connection *connect
     const stem_server_options *options = &server->options;
     const uint64_t now = server->now_ms;
 
-    if (connection->is_blocked && now - connection->stalled_ms > STALLED_MS)
-        return true;
     if (!connection->is_authenticated)
         return now - connection->since_ms > options->login_seconds * 1000;
     return !connection->job && !connection->task &&
@@ -93,8 +92,10 @@ static void close_overdue(stem_server *server)
 
     while (each) {
         stem_connection *next = each->next;
+        const bool is_evicted = !each->is_dead && stem_output_is_overdue(each);
 
-        if (!each->is_dead && (is_over || is_overdue(server, each)))
+        server->metrics.evicted_connections += is_evicted;
+        if (is_evicted || (!each->is_dead && (is_over || is_overdue(server, each))))
             stem_connection_close(each);
         each = next;
     }

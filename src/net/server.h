@@ -39,7 +39,8 @@ typedef struct stem_listener {
 
 /* What has happened since the start; for INFO and Prometheus. */
 typedef struct stem_metrics {
-    uint64_t commands, connections, refused_connections, failed_logins, denied;
+    uint64_t commands, connections, refused_connections, evicted_connections;
+    uint64_t failed_logins, denied;
     uint64_t commits, commit_conflicts, commit_failures, handovers;
     uint64_t bytes_in, bytes_out;
 } stem_metrics;
@@ -97,7 +98,7 @@ struct stem_server {
     stem_connection *ready;       /* may go on, without anything more having arrived */
     atomic_size_t n_connections;  /* those that are open */
     size_t most_connections, most_descriptors; /* the second of all servers together */
-    size_t input_bytes;                        /* of all connections */
+    size_t input_bytes, output_bytes;          /* memory of those of all connections */
     uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;

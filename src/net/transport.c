@@ -26,7 +26,7 @@ static ssize_t read_plain(int fd, char *buffer, size_t size)
 {
     const ssize_t n = recv(fd, buffer, size, 0);
 
-    return n == 0 ? STEM_TRANSPORT_ENDED : answer_of_socket(n);
+    return n == 0 ? STEM_TRANSPORT_LAST : answer_of_socket(n);
 }
 
 static ssize_t write_plain(int fd, const char *data, size_t len)
@@ -64,7 +64,7 @@ static int bio_read(BIO *bio, char *buffer, int size)
     BIO_clear_retry_flags(bio);
     if (n == STEM_TRANSPORT_AGAIN)
         BIO_set_retry_read(bio);
-    return n == STEM_TRANSPORT_ENDED ? 0 : n < 0 ? -1 : (int)n;
+    return n == STEM_TRANSPORT_LAST ? 0 : n < 0 ? -1 : (int)n;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
@@ -198,6 +198,8 @@ static ssize_t answer_of_tls(stem_connection *connection, int n)
     const int cause = SSL_get_error(connection->tls, n);
     ERR_clear_error();
     connection->tls_wants_write = cause == SSL_ERROR_WANT_WRITE;
+    if (cause == SSL_ERROR_ZERO_RETURN)
+        return STEM_TRANSPORT_LAST;
     return cause == SSL_ERROR_WANT_READ || cause == SSL_ERROR_WANT_WRITE
                ? STEM_TRANSPORT_AGAIN
                : STEM_TRANSPORT_ENDED;

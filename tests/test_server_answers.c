@@ -1,0 +1,615 @@
+/*
+ * Each request gets exactly one answer, in order: over every transport, at every depth, for
+ * answers of every size, with writes among reads, and however slowly the client receives.
+ */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "random.h"
+#include "stem.h"
+#include "stream.h"
+#include "support.h"
+
+#ifdef HAVE_OPENSSL
+#include "certificate.h"
+#endif
+
+enum { KIB = 1 << 10, MIB = 1 << 20, MAX_OUTPUT = 2 * MIB };
+
+static const size_t sizes[] = {
+    0,          1,         2,     100,     1000,    4095,
+    16383,      16384,     65536, 70000, /* the last one that is small */
+    300000,     MIB - 100, MIB,   MIB + 1, 1500000, MAX_OUTPUT - 100, /* fits a reply */
+    MAX_OUTPUT, 3 * MIB};
+enum { N_SIZES = sizeof sizes / sizeof *sizes, N_SMALL = 10, N_FITTING = 16 };
+
+static stem_db *db;
+static stem_server *clear, *secure;
+static char *bytes[N_SIZES];
+
+/* ---- The server ------------------------------------------------------------------- */
+
+enum transport { UNIX, TCP, TLS };
+static const char *const names[] = {"Unix", "TCP", "TLS"};
+#ifdef HAVE_OPENSSL
+enum { N_TRANSPORTS = TLS + 1 };
+#else
+enum { N_TRANSPORTS = TCP + 1 };
+#endif
+
+static const char *address_of(enum transport transport)
+{
+    return transport == TLS ? stem_server_address(secure, 0)
+                            : stem_server_address(clear, (size_t)transport);
+}
+
+static void open_secure(void)
+{
+#ifdef HAVE_OPENSSL
+    static const char *const listen[] = {"tcp://127.0.0.1:0", NULL};
+    const char *certificate = path_in(temp_dir(), "certificate.pem");
+    const char *key = path_in(temp_dir(), "key.pem");
+
+    write_certificate("DNS:localhost", certificate, key);
+    assert_ok(stem_server_open(&secure, db,
+                               STEM_SERVER_OPTIONS(.listen = listen, .insecure = true,
+                                                   .tls_certificate = certificate,
+                                                   .tls_key = key,
+                                                   .max_output_bytes = MAX_OUTPUT)));
+#endif
+}
+
+static void put_values(void)
+{
+    char key[32];
+
+    for (int i = 0; i < N_SIZES; i++) {
+        bytes[i] = malloc(sizes[i] + 1);
+        for (size_t at = 0; at < sizes[i]; at++)
+            bytes[i][at] = (char)('a' + random_below(26));
+        snprintf(key, sizeof key, "v%02d", i);
+        assert_ok(stem_put_value(db, key, stem_bin(bytes[i], sizes[i])));
+    }
+}
+
+static void open_all(void)
+{
+    const char *listen[] = {NULL, "tcp://127.0.0.1:0", NULL};
+    static char local[512];
+
+    snprintf(local, sizeof local, "unix:%s", path_in(temp_dir(), "s"));
+    listen[0] = local;
+    random_start();
+    assert_ok(stem_open(&db, "mem:", NULL));
+    assert_ok(stem_server_open(&clear, db,
+                               STEM_SERVER_OPTIONS(.listen = listen, .insecure = true,
+                                                   .max_output_bytes = MAX_OUTPUT)));
+    open_secure();
+    put_values();
+}
+
+static void close_all(void)
+{
+    assert_ok(stem_server_close(clear));
+    assert_ok(stem_server_close(secure));
+    assert_ok(stem_close(db));
+    for (int i = 0; i < N_SIZES; i++)
+        free(bytes[i]);
+}
+
+/* ---- Requests and the answers that are due ------------------------------------------ */
+
+static const char too_large[] = "-NOMEM the answer is too large\r\n";
+
+/* A client's own keys, and what it is owed. */
+typedef struct script {
+    int client;
+    long long counter;
+    char own[16 * KIB];
+    size_t own_len;
+    stem_buffer requests, due;
+    bool is_queued;      /* within MULTI */
+    stem_buffer of_exec; /* what EXEC is to answer, without its head */
+    int n_queued;
+} script;
+
+static void add_text(stem_buffer *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void add_text(stem_buffer *out, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    stem_buffer_add_text(out, text);
+}
+
+static void add_bulk(stem_buffer *out, const char *data, size_t len)
+{
+    add_text(out, "$%zu\r\n", len);
+    stem_buffer_add(out, data, len);
+    stem_buffer_add_text(out, "\r\n");
+}
+
+/* Where the answer to the command that was added goes. */
+static stem_buffer *due_of(script *to)
+{
+    if (!to->is_queued)
+        return &to->due;
+    stem_buffer_add_text(&to->due, "+QUEUED\r\n");
+    to->n_queued++;
+    return &to->of_exec;
+}
+
+static size_t some_size(bool is_small)
+{
+    return random_below(is_small || random_below(4) > 0 ? N_SMALL : N_SIZES);
+}
+
+static void add_get(script *to, bool is_small)
+{
+    const size_t i = some_size(is_small);
+
+    add_text(&to->requests, "*2\r\n$3\r\nGET\r\n$3\r\nv%02zu\r\n", i);
+    if (i < N_FITTING || to->is_queued)
+        add_bulk(due_of(to), bytes[i], sizes[i]);
+    else
+        stem_buffer_add_text(due_of(to), too_large);
+}
+
+static void add_mget(script *to, bool is_small)
+{
+    const uint32_t n = 1 + random_below(20);
+    stem_buffer answer = {0};
+
+    add_text(&to->requests, "*%u\r\n$4\r\nMGET\r\n", n + 1);
+    add_text(&answer, "*%u\r\n", n);
+    for (uint32_t i = 0; i < n; i++) {
+        const size_t k = some_size(is_small);
+
+        add_text(&to->requests, "$3\r\nv%02zu\r\n", k);
+        add_bulk(&answer, bytes[k], sizes[k]);
+    }
+    if (answer.len <= MAX_OUTPUT || to->is_queued)
+        stem_buffer_add(due_of(to), answer.data, answer.len);
+    else
+        stem_buffer_add_text(due_of(to), too_large);
+    free(answer.data);
+}
+
+static void add_echo(script *to, bool is_small)
+{
+    const size_t i = random_below(N_SMALL);
+
+    (void)is_small;
+    add_text(&to->requests, "*2\r\n$4\r\nECHO\r\n");
+    add_bulk(&to->requests, bytes[i], sizes[i]);
+    add_bulk(due_of(to), bytes[i], sizes[i]);
+}
+
+static void add_set(script *to, bool is_small)
+{
+    const bool gets = random_below(2) == 0;
+
+    (void)is_small;
+    add_text(&to->requests, "*%d\r\n$3\r\nSET\r\n$4\r\nown%d\r\n", gets ? 4 : 3,
+             to->client);
+    if (gets) /* an answer that a group holds back */
+        add_bulk(due_of(to), to->own, to->own_len);
+    else
+        stem_buffer_add_text(due_of(to), "+OK\r\n");
+    to->own_len = random_below(2) ? random_below(20) : random_below(sizeof to->own);
+    memset(to->own, 'A' + (int)random_below(26), to->own_len);
+    add_bulk(&to->requests, to->own, to->own_len);
+    if (gets)
+        add_text(&to->requests, "$3\r\nGET\r\n");
+}
+
+static void add_incr(script *to, bool is_small)
+{
+    (void)is_small;
+    add_text(&to->requests, "*2\r\n$4\r\nINCR\r\n$2\r\nn%d\r\n", to->client);
+    add_text(due_of(to), ":%lld\r\n", ++to->counter);
+}
+
+/* Another writes it all the time: a group that has read it runs again. */
+static void add_contended(script *to, bool is_small)
+{
+    (void)is_small;
+    add_text(&to->requests, "*2\r\n$6\r\nSTRLEN\r\n$9\r\ncontended\r\n");
+    add_text(due_of(to), ":4\r\n");
+}
+
+static void add_keys(script *to, bool is_small)
+{
+    (void)is_small;
+    if (to->is_queued)
+        return;
+    add_text(&to->requests, "KEYS v0*\r\n*2\r\n$4\r\nKEYS\r\n$2\r\nv*\r\n");
+    add_text(&to->due, "*10\r\n");
+    for (int i = 0; i < 10; i++)
+        add_text(&to->due, "$3\r\nv%02d\r\n", i);
+    add_text(&to->due, "*%d\r\n", (int)N_SIZES);
+    for (int i = 0; i < N_SIZES; i++)
+        add_text(&to->due, "$3\r\nv%02d\r\n", i);
+}
+
+static void add_sync(script *to, bool is_small)
+{
+    (void)is_small;
+    if (to->is_queued)
+        return;
+    add_text(&to->requests, "STEM.SYNC\r\n");
+    add_text(&to->due, "+OK\r\n");
+}
+
+static void add_mistake(script *to, bool is_small)
+{
+    (void)is_small;
+    if (to->is_queued)
+        return;
+    add_text(&to->requests, "*1\r\n$3\r\nGET\r\n");
+    add_text(&to->due, "-ERR wrong number of arguments for 'get' command\r\n");
+}
+
+static void add_blank(script *to, bool is_small)
+{
+    (void)is_small;
+    add_text(&to->requests, "\r\nPING\r\n");
+    add_text(due_of(to), "+PONG\r\n");
+}
+
+typedef void add_fn(script *to, bool is_small);
+static void add_exec(script *to, bool is_small);
+
+static add_fn *const kinds[] = {add_get,  add_get,   add_get,       add_mget,   add_echo,
+                                add_set,  add_set,   add_incr,      add_keys,   add_sync,
+                                add_exec, add_blank, add_contended, add_mistake};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+/* All of it or, where that is too large an answer, nothing. */
+static void add_exec(script *to, bool is_small)
+{
+    const script before = *to;
+
+    if (to->is_queued)
+        return;
+    add_text(&to->requests, "MULTI\r\n");
+    add_text(&to->due, "+OK\r\n");
+    to->is_queued = true;
+    to->n_queued = 0;
+    to->of_exec.len = 0;
+    for (uint32_t n = random_below(6); n > 0; n--)
+        kinds[random_below(N_KINDS)](to, is_small);
+    to->is_queued = false;
+    add_text(&to->requests, "EXEC\r\n");
+    char head[16];
+    const int len = snprintf(head, sizeof head, "*%d\r\n", to->n_queued);
+    if ((size_t)len + to->of_exec.len <= MAX_OUTPUT) {
+        stem_buffer_add(&to->due, head, (size_t)len);
+        stem_buffer_add(&to->due, to->of_exec.data, to->of_exec.len);
+    } else {
+        stem_buffer_add_text(&to->due, too_large);
+        to->counter = before.counter;
+        to->own_len = before.own_len;
+        memcpy(to->own, before.own, before.own_len);
+    }
+}
+
+static void write_script(script *to, int depth)
+{
+    enum { ENOUGH = 6 * MIB };
+
+    to->requests.len = to->due.len = 0;
+    for (int i = 0; i < depth; i++)
+        kinds[random_below(N_KINDS)](to, to->due.len > ENOUGH);
+}
+
+static void free_script(script *of)
+{
+    free(of->requests.data);
+    free(of->due.data);
+    free(of->of_exec.data);
+}
+
+/* ---- Generated exchanges ------------------------------------------------------------ */
+
+static const int depths[] = {1, 2, 5, 40, 300, 1000};
+enum { N_DEPTHS = sizeof depths / sizeof *depths };
+
+/* One client's exchanges, each deeper than the one before. */
+typedef struct client {
+    pthread_t thread;
+    script script;
+    enum transport transport;
+    enum stream_pace pace;
+    uint64_t seed;
+    const char *problem;
+    char text[512];
+} client;
+
+/* What a half-closed connection is for is one exchange. */
+static const char *exchange_all(client *of)
+{
+    const char *problem = NULL;
+    stream with = {.fd = -1};
+
+    for (int i = 0; i < N_DEPTHS && !problem; i++) {
+        if (with.fd < 0 &&
+            !stream_open(&with, address_of(of->transport), of->transport == TLS))
+            return "it could not connect";
+        write_script(&of->script, depths[i]);
+        problem = stream_exchange(&with, &of->script.requests, &of->script.due, of->pace);
+        if (of->pace == PACE_HALF_CLOSE) {
+            stream_close(&with);
+            with.fd = -1;
+        }
+    }
+    if (with.fd >= 0)
+        stream_close(&with);
+    return problem;
+}
+
+static void *run_client(void *argument)
+{
+    client *of = argument;
+
+    random_state = of->seed;
+    const char *problem = exchange_all(of);
+    if (problem)
+        snprintf(of->text, sizeof of->text, "%s, seed %llu: %s", names[of->transport],
+                 (unsigned long long)of->seed, problem);
+    of->problem = problem ? of->text : NULL;
+    free_script(&of->script);
+    return NULL;
+}
+
+static atomic_bool is_contending;
+
+static void *contend(void *unused)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    while (atomic_load(&is_contending)) {
+        stem_put(db, "contended", "left");
+        nanosleep(&pause, NULL);
+        stem_put(db, "contended", "shut");
+    }
+    return unused;
+}
+
+static void run_all(client *clients, size_t n)
+{
+    assert_ok(stem_put(db, "own0", ""));
+    assert_ok(stem_put(db, "own1", ""));
+    for (size_t i = 0; i < n; i++) {
+        clients[i].script.client = (int)i;
+        clients[i].seed = random_state + 1000 * i;
+    }
+    for (size_t i = 0; i < n; i++)
+        pthread_create(&clients[i].thread, NULL, run_client, &clients[i]);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(clients[i].thread, NULL);
+}
+
+/* Two clients at once, of two paces, with a third that writes what groups have read. */
+START_TEST(each_request_gets_one_answer_in_order)
+{
+    const enum transport transport = (enum transport)(_i / N_PACES);
+    client clients[2] = {
+        {.transport = transport, .pace = (enum stream_pace)(_i % N_PACES)},
+        {.transport = transport, .pace = PACE_EAGER}};
+    pthread_t contender;
+
+    assert_ok(stem_put(db, "contended", "left"));
+    atomic_store(&is_contending, true);
+    pthread_create(&contender, NULL, contend, NULL);
+    run_all(clients, 2);
+    atomic_store(&is_contending, false);
+    pthread_join(contender, NULL);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_msg(!clients[i].problem, "%s", clients[i].problem);
+}
+END_TEST
+
+/* ---- Single cases ------------------------------------------------------------------- */
+
+static void exchange(enum transport transport, const stem_buffer *requests,
+                     const stem_buffer *due, enum stream_pace pace)
+{
+    stream with;
+
+    ck_assert(stream_open(&with, address_of(transport), transport == TLS));
+    const char *problem = stream_exchange(&with, requests, due, pace);
+    ck_assert_msg(!problem, "%s: %s", names[transport], problem);
+    stream_close(&with);
+}
+
+/* More than the sockets between them hold, either way. */
+START_TEST(a_client_may_send_all_before_it_receives)
+{
+    enum { REQUESTS = 30000 };
+    stem_buffer requests = {0}, due = {0};
+
+    for (int i = 0; i < REQUESTS; i++) {
+        add_text(&requests, "*2\r\n$4\r\nECHO\r\n");
+        add_bulk(&requests, bytes[4], sizes[4]);
+        add_bulk(&due, bytes[4], sizes[4]);
+    }
+    exchange((enum transport)_i, &requests, &due, PACE_SEND_ALL);
+    free(requests.data);
+    free(due.data);
+}
+END_TEST
+
+static const struct {
+    const char *before, *request, *after, *due_after;
+} refused[] = {
+    {"", "GET v17\r\n", "STRLEN v17\r\n", ":3145728\r\n"},
+    {"", "MGET v12 v13\r\n", "GET v01\r\n", NULL},
+    {"", "STEM.READ 0 v12 v13\r\n", "GET v01\r\n", NULL},
+    {"", "SET v17 x GET\r\n", "STRLEN v17\r\n", ":3145728\r\n"},
+    {"", "GETDEL v17\r\n", "STRLEN v17\r\n", ":3145728\r\n"},
+    {"MULTI\r\nINCR n\r\nGET v17\r\nINCR n\r\n", "EXEC\r\n", "EXISTS n\r\n", ":0\r\n"},
+    {"MULTI\r\nSET n 1\r\nGET v12\r\nGET v12\r\n", "EXEC\r\n", "EXISTS n\r\n", ":0\r\n"},
+};
+enum { N_REFUSED = sizeof refused / sizeof *refused };
+
+/* What it would have written is not: the client cannot tell otherwise. */
+START_TEST(an_answer_that_is_too_large_is_an_error_in_its_place)
+{
+    stem_buffer requests = {0}, due = {0};
+    stream with;
+
+    for (int times = 0; times < 20; times++) {
+        add_text(&requests, "PING\r\nINCR other\r\n%s%s%s", refused[_i].before,
+                 refused[_i].request, refused[_i].after);
+        add_text(&due, "+PONG\r\n:%d\r\n", times + 1);
+        for (const char *at = refused[_i].before; (at = strchr(at, '\n')); at++)
+            stem_buffer_add_text(
+                &due, at == strchr(refused[_i].before, '\n') ? "+OK\r\n" : "+QUEUED\r\n");
+        stem_buffer_add_text(&due, too_large);
+        if (refused[_i].due_after)
+            stem_buffer_add_text(&due, refused[_i].due_after);
+        else
+            add_bulk(&due, bytes[1], sizes[1]);
+    }
+    ck_assert(stream_open(&with, address_of(UNIX), false));
+    const char *problem = stream_exchange(&with, &requests, &due, PACE_EAGER);
+    ck_assert_msg(!problem, "%s: %s", refused[_i].request, problem);
+    stream_close(&with);
+    free(requests.data);
+    free(due.data);
+}
+END_TEST
+
+START_TEST(quit_behind_a_pipeline_ends_the_connection_behind_its_answers)
+{
+    stem_buffer requests = {0}, due = {0};
+
+    for (int i = 0; i < 500; i++) {
+        add_text(&requests, "GET v09\r\nINCR n\r\n");
+        add_bulk(&due, bytes[9], sizes[9]);
+        add_text(&due, ":%d\r\n", i + 1);
+    }
+    add_text(&requests, "QUIT\r\nGET v01\r\n");
+    add_text(&due, "+OK\r\n");
+    stream with;
+    ck_assert(stream_open(&with, address_of((enum transport)_i), _i == TLS));
+    const char *problem = stream_exchange(&with, &requests, &due, PACE_SEND_ALL);
+    ck_assert_msg(!problem, "%s: %s", names[_i], problem);
+    for (int i = 0; i < 100 && !with.has_ended; i++) {
+        char more;
+
+        stream_wait(&with, true, false, 100);
+        ck_assert_uint_eq(stream_receive(&with, &more, 1), 0);
+    }
+    ck_assert(with.has_ended);
+    stream_close(&with);
+    free(requests.data);
+    free(due.data);
+}
+END_TEST
+
+/* In the middle of answers, of a request, and of a transaction. */
+START_TEST(a_client_that_goes_while_answers_are_due_does_no_harm)
+{
+    static const char *const endings[] = {"", "*2\r\n$3\r\nGE", "MULTI\r\nINCR n\r\n",
+                                          "KEYS *\r\n", "STEM.SYNC\r\n"};
+    stem_buffer requests = {0}, due = {0};
+
+    for (int i = 0; i < 25; i++) {
+        stream with;
+
+        requests.len = 0;
+        for (int n = 0; n < 100; n++)
+            add_text(&requests, "GET v11\r\nSET n %d\r\n", n);
+        stem_buffer_add_text(&requests, endings[i % 5]);
+        ck_assert(stream_open(&with, address_of((enum transport)_i), _i == TLS));
+        stream_send(&with, requests.data, requests.len);
+        if (i % 2 == 1)
+            stream_wait(&with, true, false, 1000);
+        stream_close(&with);
+    }
+    requests.len = 0;
+    add_text(&requests, "DEL n\r\nPING\r\n");
+    add_text(&due, ":1\r\n+PONG\r\n");
+    exchange((enum transport)_i, &requests, &due, PACE_EAGER);
+    free(requests.data);
+    free(due.data);
+}
+END_TEST
+
+static void *close_clear(void *unused)
+{
+    assert_ok(stem_server_close(clear));
+    clear = NULL;
+    return unused;
+}
+
+/* Answers to what it has taken, and nothing behind them. */
+START_TEST(a_server_that_ends_answers_in_order_until_it_does)
+{
+    enum { REQUESTS = 400 };
+    stem_buffer requests = {0}, due = {0}, received = {0};
+    pthread_t closer;
+    stream with;
+
+    for (int i = 0; i < REQUESTS; i++) {
+        add_text(&requests, "GET v10\r\nINCR n\r\n");
+        add_bulk(&due, bytes[10], sizes[10]);
+        add_text(&due, ":%d\r\n", i + 1);
+    }
+    ck_assert(stream_open(&with, address_of(UNIX), false));
+    ck_assert_uint_eq(stream_send(&with, requests.data, requests.len), requests.len);
+    stream_wait(&with, true, false, 10000);
+    pthread_create(&closer, NULL, close_clear, NULL);
+    while (!with.has_ended) {
+        char *room = stem_buffer_room(&received, 65536);
+
+        stream_wait(&with, true, false, 1000);
+        received.len -= 65536 - stream_receive(&with, room, 65536);
+    }
+    pthread_join(closer, NULL);
+    ck_assert_uint_eq(received.len, due.len);
+    ck_assert_int_eq(memcmp(received.data, due.data, due.len), 0);
+    stream_close(&with);
+    free(requests.data);
+    free(due.data);
+    free(received.data);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server_answers");
+    TCase *generated = tcase_create("generated"), *single = tcase_create("single");
+
+    tcase_add_checked_fixture(generated, open_all, close_all);
+    tcase_set_timeout(generated, 180);
+    tcase_add_loop_test(generated, each_request_gets_one_answer_in_order, 0,
+                        N_TRANSPORTS * N_PACES);
+    suite_add_tcase(suite, generated);
+    tcase_add_checked_fixture(single, open_all, close_all);
+    tcase_set_timeout(single, 180);
+    tcase_add_loop_test(single, a_client_may_send_all_before_it_receives, 0,
+                        N_TRANSPORTS);
+    tcase_add_loop_test(single, an_answer_that_is_too_large_is_an_error_in_its_place, 0,
+                        N_REFUSED);
+    tcase_add_loop_test(single,
+                        quit_behind_a_pipeline_ends_the_connection_behind_its_answers, 0,
+                        N_TRANSPORTS);
+    tcase_add_loop_test(single, a_client_that_goes_while_answers_are_due_does_no_harm, 0,
+                        N_TRANSPORTS);
+    tcase_add_test(single, a_server_that_ends_answers_in_order_until_it_does);
+    suite_add_tcase(suite, single);
+    return run_suite(suite);
+}

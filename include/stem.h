@@ -40,6 +40,11 @@
  *   the database opens in the state before it, without an error. All other damage is
  *   reported, with the name of the file: to logs when the database is opened, to tables when
  *   they are read (unless no_verify is set).
+ * - A table that cannot be read, an empty or a missing one too, is STEM_ECORRUPT for the reads
+ *   that meet it, with its name: a read of a key that it may hold, a walk that comes to it,
+ *   and every walk while it is one of the newest, which LevelDB merges. All else stays
+ *   readable. One that is removed while the database is open may be taken for one without
+ *   the key.
  * - A crash of the machine may leave a hole in what was not synced of a log, with whole
  *   commits behind it, which cannot be told from damage: STEM_ECORRUPT, with the log's name
  *   and where in it. Opened once with no_verify, the database has what was before the hole,

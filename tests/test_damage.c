@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "damage.h"
@@ -334,6 +335,110 @@ START_TEST(a_missing_or_shortened_table_is_an_error_that_names_it)
 }
 END_TEST
 
+enum { N_SINGLE = 5 };
+
+/* Tables of one entry each, "single" > "0" and on. */
+static const char *make_single_tables(void)
+{
+    const char *path = path_in(temp_dir(), "single");
+    stem_db *db;
+
+    for (int i = 0; i <= N_SINGLE; i++) {
+        char name[2] = {(char)('0' + i), '\0'};
+
+        assert_ok(stem_open(&db, path, NULL));
+        stem_db *sub = stem_sub(db, "single");
+        if (i < N_SINGLE)
+            assert_ok(stem_put(sub, name, i));
+        assert_ok(stem_close(sub));
+        assert_ok(stem_close(db));
+    }
+    return path;
+}
+
+typedef enum table_fault { EMPTY, SHORT, HALF, NOISE, DIRECTORY, N_FAULTS } table_fault;
+
+static void break_table(const char *table, table_fault fault)
+{
+    switch (fault) {
+    case EMPTY:
+    case SHORT:
+        shorten_file(table, fault == EMPTY ? 0 : 17);
+        return;
+    case HALF:
+        shorten_file(table, file_size(table) / 2);
+        return;
+    case NOISE:
+        damage_file(table, 0, (int)file_size(table));
+        return;
+    default:
+        ck_assert_int_eq(remove(table), 0);
+        ck_assert_int_eq(mkdir(table, 0777), 0);
+    }
+}
+
+static int read_single(const char *path, bool shared, const char *table)
+{
+    stem_db *db, *sub;
+    int refused = 0;
+
+    assert_ok(stem_open(&db, path, STEM_OPTIONS(.shared = shared)));
+    ck_assert_ptr_nonnull(sub = stem_sub(db, "single"));
+    for (int i = 0; i < N_SINGLE; i++) {
+        char name[2] = {(char)('0' + i), '\0'};
+        int64_t n;
+
+        const int code = stem_get_int(sub, name, &n);
+        if (code == STEM_OK) {
+            ck_assert_int_eq(n, i);
+            continue;
+        }
+        assert_code(code, STEM_ECORRUPT);
+        assert_names(code, table);
+        refused++;
+    }
+    assert_ok(stem_close(sub));
+    assert_ok(stem_close(db));
+    return refused;
+}
+
+/* Opened alone, and shared, where the owner reads records of its own first. */
+START_TEST(a_table_that_cannot_be_read_keeps_no_other_from_being_read)
+{
+    const char *whole = make_single_tables(), *path = path_in(temp_dir(), "copy");
+    const bool is_shared = _i % 2 != 0;
+    char tables[MAX_NAMES][NAME_ROOM];
+    const int n = list_names(whole, ".ldb", tables);
+
+    ck_assert_int_eq(n, N_SINGLE);
+    for (int i = 0; i < n; i++) {
+        copy_directory(whole, path);
+        break_table(path_in(path, tables[i]), (table_fault)(_i / 2));
+        ck_assert_int_eq(read_single(path, is_shared, tables[i]), 1);
+    }
+}
+END_TEST
+
+START_TEST(a_table_that_vanishes_is_damage_that_is_named)
+{
+    const char *path = make_single_tables();
+    char tables[MAX_NAMES][NAME_ROOM];
+    stem_db *db, *sub;
+    uint64_t n;
+
+    list_names(path, ".ldb", tables);
+    assert_ok(stem_open(&db, path, NULL));
+    ck_assert_ptr_nonnull(sub = stem_sub(db, "single"));
+    for (int i = 0; i < N_SINGLE; i++)
+        ck_assert_int_eq(remove(path_in(path, tables[i])), 0);
+    const int code = stem_count(sub, NULL, &n);
+    assert_code(code, STEM_ECORRUPT);
+    assert_names(code, ".ldb");
+    assert_ok(stem_close(sub));
+    assert_ok(stem_close(db));
+}
+END_TEST
+
 START_TEST(a_compaction_that_meets_damage_is_told_and_loses_nothing)
 {
     const stem_options *options = &variants[1];
@@ -376,6 +481,29 @@ START_TEST(a_damaged_current_or_manifest_is_an_error_that_names_it)
 }
 END_TEST
 
+START_TEST(a_manifest_that_cannot_be_right_is_damage_that_is_named)
+{
+    const stem_options *options = &variants[0];
+    const char *whole = make_database(options), *path = path_in(temp_dir(), "copy");
+    char manifests[MAX_NAMES][NAME_ROOM];
+    ck_assert_int_eq(list_names(whole, "MANIFEST", manifests), 1);
+    const char *manifest = path_in(path, manifests[0]);
+
+    for (int fault = 0; fault <= N_FAULTS; fault++) {
+        stem_db *db;
+
+        copy_directory(whole, path);
+        if (fault < N_FAULTS)
+            break_table(manifest, (table_fault)fault);
+        else
+            ck_assert_int_eq(remove(manifest), 0);
+        const int code = stem_open(&db, path, options);
+        assert_code(code, STEM_ECORRUPT);
+        assert_names(code, manifests[0]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     /* Hundreds of databases are opened, and nothing here depends on a disk. */
@@ -391,7 +519,12 @@ int main(void)
                         0, (int)(sizeof variants / sizeof *variants));
     tcase_add_test(tables, a_table_with_a_damaged_end_is_an_error_that_names_it);
     tcase_add_test(tables, a_missing_or_shortened_table_is_an_error_that_names_it);
+    tcase_add_loop_test(tables,
+                        a_table_that_cannot_be_read_keeps_no_other_from_being_read, 0,
+                        2 * N_FAULTS);
+    tcase_add_test(tables, a_table_that_vanishes_is_damage_that_is_named);
     tcase_add_test(tables, a_compaction_that_meets_damage_is_told_and_loses_nothing);
     tcase_add_test(others, a_damaged_current_or_manifest_is_an_error_that_names_it);
+    tcase_add_test(others, a_manifest_that_cannot_be_right_is_damage_that_is_named);
     return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../error.h"
+#include "directory_names.h"
 #include "leveldb_engine.h"
 #include "leveldb_files.h"
 #include "leveldb_tables.h"
@@ -18,15 +19,27 @@ enum { NAME_ROOM = STEM_MANIFEST_ROOM, MESSAGE_ROOM = 640 };
 
 /* ---- Looking at the files --------------------------------------------------------- */
 
-/* Whether the table is damaged; its name in `name`. */
+/* What has become of the table; its name in `name`. */
+static enum stem_table_state look_at(const leveldb_engine *engine, uint64_t number,
+                                     char name[NAME_ROOM])
+{
+    char old_name[NAME_ROOM]; /* of LevelDB's first versions */
+
+    snprintf(name, NAME_ROOM, "%06llu.ldb", (unsigned long long)number);
+    enum stem_table_state state = stem_leveldb_look_at_table(engine->dir->fd, name);
+    if (state != STEM_TABLE_MISSING)
+        return state;
+    snprintf(old_name, sizeof old_name, "%06llu.sst", (unsigned long long)number);
+    state = stem_leveldb_look_at_table(engine->dir->fd, old_name);
+    if (state != STEM_TABLE_MISSING)
+        snprintf(name, NAME_ROOM, "%s", old_name);
+    return state;
+}
+
 static bool is_damaged(const leveldb_engine *engine, uint64_t number,
                        char name[NAME_ROOM])
 {
-    snprintf(name, NAME_ROOM, "%06llu.ldb", (unsigned long long)number);
-    if (!stem_leveldb_table_is_whole(engine->dir->fd, name))
-        return true;
-    snprintf(name, NAME_ROOM, "%06llu.sst", (unsigned long long)number);
-    return !stem_leveldb_table_is_whole(engine->dir->fd, name);
+    return look_at(engine, number, name) == STEM_TABLE_DAMAGED;
 }
 
 static bool may_hold(const leveldb_table *candidate, stem_slice key)
@@ -75,6 +88,47 @@ static bool find_table(leveldb_engine *engine, stem_slice key, char name[NAME_RO
     return is_found;
 }
 
+/* The number of the table that LevelDB says it could not read or write, or 0. */
+static uint64_t named_table(const leveldb_engine *engine, const char *told)
+{
+    const char *path = strstr(told, engine->dir->path);
+    const char *name = path ? path + strlen(engine->dir->path) : NULL;
+    const size_t len = name && *name == '/' ? strspn(name + 1, "0123456789.ldbst") : 0;
+    char copy[NAME_ROOM];
+    uint64_t number;
+
+    if (len == 0 || len >= sizeof copy)
+        return 0;
+    snprintf(copy, sizeof copy, "%.*s", (int)len, name + 1);
+    return stem_file_classify(copy, &number) == TABLE ? number : 0;
+}
+
+static bool is_listed(const leveldb_engine *engine, uint64_t number)
+{
+    leveldb_tables tables;
+    bool is_found = false;
+
+    if (!stem_leveldb_list_tables(engine->db, &tables))
+        return false;
+    for (size_t i = 0; i < tables.n && !is_found; i++)
+        is_found = tables.tables[i].number == number;
+    stem_leveldb_free_tables(&tables);
+    return is_found;
+}
+
+/* Whether what LevelDB names is a table of the database, and damaged or missing. It is looked
+ * at first: one that is missing because it was of no use any more is not listed after that. */
+static bool is_named_damaged(const leveldb_engine *engine, const char *told,
+                             char name[NAME_ROOM])
+{
+    const uint64_t number = named_table(engine, told);
+    const enum stem_table_state state =
+        number == 0 ? STEM_TABLE_WHOLE : look_at(engine, number, name);
+
+    return (state == STEM_TABLE_DAMAGED || state == STEM_TABLE_MISSING) &&
+           is_listed(engine, number);
+}
+
 /* What keeps a database from being opened, whose logs have been looked at before: CURRENT, or
  * the MANIFEST where LevelDB says no name. */
 static bool find_unopened(const leveldb_engine *engine, bool is_unnamed,
@@ -113,7 +167,8 @@ int stem_leveldb_fail_near(leveldb_engine *engine, char *message, stem_slice key
     leveldb_free(message);
     const bool is_unnamed = is_corrupt && !strstr(told, engine->dir->path);
     if (engine->db)
-        is_found = is_unnamed && find_table(engine, key, name);
+        is_found = is_unnamed ? find_table(engine, key, name)
+                              : is_named_damaged(engine, told, name);
     else if (!engine->is_new)
         is_found = find_unopened(engine, is_unnamed, name);
     if (is_found)

@@ -126,16 +126,18 @@ static bool are_blocks_whole(const unsigned char *bytes, size_t size)
     return is_footer_whole(bytes + size - FOOTER, &meta, &index);
 }
 
-bool stem_leveldb_table_is_whole(int directory, const char *name)
+enum stem_table_state stem_leveldb_look_at_table(int directory, const char *name)
 {
     const unsigned char *bytes;
     size_t size;
 
     if (!map_file(directory, name, &bytes, &size))
-        return true;
+        return errno == ENOENT                      ? STEM_TABLE_MISSING
+               : errno == ENODEV || errno == EISDIR ? STEM_TABLE_DAMAGED
+                                                    : STEM_TABLE_UNREADABLE;
     bool is_whole = are_blocks_whole(bytes, size);
     unmap_file(bytes, size);
-    return is_whole;
+    return is_whole ? STEM_TABLE_WHOLE : STEM_TABLE_DAMAGED;
 }
 
 bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM])

@@ -9,10 +9,16 @@
 
 enum { STEM_MANIFEST_ROOM = 32 };
 
-/* False for a table whose blocks do not follow each other from its start to its footer,
- * each with its own checksum. True as well for one that cannot be read at all: that is
- * told otherwise. `directory` is a descriptor. */
-bool stem_leveldb_table_is_whole(int directory, const char *name);
+enum stem_table_state {
+    STEM_TABLE_WHOLE,
+    /* Its blocks do not follow each other from its start to its footer, each with its own
+     * checksum; or it is no file. */
+    STEM_TABLE_DAMAGED,
+    STEM_TABLE_MISSING,
+    STEM_TABLE_UNREADABLE /* for now: errno says why */
+};
+/* `directory` is a descriptor. */
+enum stem_table_state stem_leveldb_look_at_table(int directory, const char *name);
 
 /* Whether CURRENT names a MANIFEST that is there; its name in `manifest`. */
 bool stem_leveldb_current_is_whole(int directory, char manifest[STEM_MANIFEST_ROOM]);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../error.h"
@@ -220,9 +221,15 @@ static int fail_damaged(const stem_directory *dir, const char *name, uint64_t at
 static int look(const stem_directory *dir, char name[STEM_MANIFEST_ROOM],
                 stem_log_look *found, stem_manifest_logs *logs)
 {
+    struct stat status;
+
     *logs = (stem_manifest_logs){.oldest = 0};
     if (!stem_leveldb_current_is_whole(dir->fd, name))
         return STEM_NOTFOUND;
+    if (fstatat(dir->fd, name, &status, 0) == 0 && !S_ISREG(status.st_mode)) {
+        *found = (stem_log_look){.state = STEM_LOG_TORN};
+        return STEM_OK;
+    }
     const int code = stem_leveldb_look_at_log(dir, name, STEM_LOG_OF_EDITS, 0, found);
     return code == STEM_OK && found->whole > 0 ? read_whole(dir, name, found->whole, logs)
                                                : code;

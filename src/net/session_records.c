@@ -74,24 +74,39 @@ static int read_record(stem_slice key, stem_slice bytes, stem_session_record *re
     return STEM_OK;
 }
 
-int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
-                              void *context)
+/* STEM_NOTFOUND at the end; STEM_OK where the store is damaged. */
+static int visit_records(stem_engine_iter *iter, stem_session_visitor *visit,
+                         void *context)
 {
+    const stem_engine_ops *ops = iter->engine->ops;
     stem_session_record record;
-    stem_engine_iter *iter;
     stem_slice key, bytes;
+    int code;
 
-    int code = engine->ops->iter_open(engine, NULL, &all_sessions, false, &iter);
-    if (code != STEM_OK)
-        return code;
-    while ((code = engine->ops->iter_next(iter, &key, &bytes)) == STEM_OK) {
+    while ((code = ops->iter_next(iter, &key, &bytes)) == STEM_OK) {
         code = read_record(key, bytes, &record);
         if (code == STEM_OK)
             code = visit(context, &record);
         if (code != STEM_OK)
-            break;
+            return code;
     }
+    return code == STEM_ECORRUPT ? STEM_OK : code;
+}
+
+int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
+                              void *context)
+{
+    stem_engine_iter *iter;
+    stem_failure last;
+
+    int code = engine->ops->iter_open(engine, NULL, &all_sessions, false, &iter);
+    if (code != STEM_OK)
+        return code;
+    stem_failure_save(&last);
+    code = visit_records(iter, visit, context);
     engine->ops->iter_close(iter);
+    if (code >= 0)
+        stem_failure_restore(&last);
     return code == STEM_NOTFOUND ? STEM_OK : code;
 }
 

@@ -18,7 +18,8 @@ typedef struct stem_session_record {
 typedef int stem_session_visitor(void *context, const stem_session_record *record);
 
 /* Tells of each session that the database has; ends with the first call that does not answer
- * STEM_OK. STEM_ECORRUPT for a record that is none. */
+ * STEM_OK. STEM_ECORRUPT for a record that is none. Where the store is damaged it ends early,
+ * for what is whole there to be served: who attaches has the record looked at anyway. */
 int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
                               void *context);
 /* Tells of the one session. STEM_NOTFOUND when the database has none of that id. */

@@ -534,8 +534,8 @@ typedef struct stem_iter stem_iter;
  *     int code = stem_iter_close(it);
  *
  * The iterator holds the database open by itself. NULL on failure, and every call
- * below takes a NULL iterator: next is false and close returns the code of that
- * failure.
+ * below takes a NULL iterator: next is false, and stem_iter_code and close return the code of
+ * that failure.
  *
  * What lay there at this moment is kept by the process that has the files. Where that is
  * another one, a server or one that shares the directory, it may be gone before the walk
@@ -551,7 +551,10 @@ typedef struct stem_iter stem_iter;
  * - A key that is put or deleted meanwhile may be given or not, whatever was given before
  *   it: two keys written in one commit need not both be seen, or both be missed.
  *
- * It changes nothing for a walk through a snapshot: once that is gone, STEM_EGONE stays.
+ * A walk that has not given an entry yet, nor come to its end, goes on so without `resume`: all
+ * of it then comes from one state, a later one than that of the opening.
+ *
+ * None of this changes anything for a walk through a snapshot: once that is gone, STEM_EGONE stays.
  * So does it after 32 states that were gone one after the other before a single step. */
 STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
 
@@ -580,6 +583,10 @@ STEM_API int stem_iter_close(stem_iter *iter);
 
 /* The names one level down, each once, in one or two seeks a name however much lies
  * below it. An iterator as above: the key is the name, the value is the name's own or
+/* The failure that ended the walk; STEM_OK while there was none, and at the end. It changes
+ * neither stem_errcode() nor stem_errmsg(), which the step that failed has set. */
+STEM_API int stem_iter_code(const stem_iter *iter);
+
  * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. Bounds
  * compare names, and take what lies below them along. It resumes without being asked to:
  * what is said there of keys holds for names, and what is said of one name is true of one

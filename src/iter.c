@@ -21,6 +21,7 @@ static void free_iter(stem_iter *iter)
         free(iter->kept);
     free(iter->held);
     free(iter->span.buffer);
+    stem_db_release(iter->sought);
     free(iter->names);
     free(iter);
 }
@@ -28,9 +29,11 @@ static void free_iter(stem_iter *iter)
 /* A snapshot that is gone is not another one. */
 static void set_range(stem_iter *iter, const stem_range *range)
 {
+    const bool is_frozen = iter->place->frozen != NULL;
+
     iter->left = UINT64_MAX;
-    iter->resumes =
-        (iter->names_only || (range && range->resume)) && !iter->place->frozen;
+    iter->resumes = (iter->names_only || (range && range->resume)) && !is_frozen;
+    iter->is_fresh = !iter->resumes && !is_frozen;
     if (!range)
         return;
     iter->is_reverse = range->reverse;
@@ -67,10 +70,6 @@ static stem_iter *open_iter(stem_db *db, const stem_range *range, bool names_onl
     iter->span = span;
     set_range(iter, range);
     code = stem_iter_enter(iter);
-    if (!iter->resumes) {
-        free(iter->span.buffer);
-        iter->span.buffer = NULL;
-    }
     if (code != STEM_OK) {
         stem_db_fail(db, code, operation, NULL);
         free_iter(iter);
@@ -94,12 +93,17 @@ stem_iter *stem_children(stem_db *db, const stem_range *range)
     return open_iter(db, range, true, "children");
 }
 
+int stem_iter_code(const stem_iter *iter)
+{
+    return iter ? iter->code : stem_errcode();
+}
+
 int stem_iter_close(stem_iter *iter)
 {
-    if (!iter)
-        return stem_errcode();
-    int code = iter->code;
-    free_iter(iter);
+    const int code = stem_iter_code(iter);
+
+    if (iter)
+        free_iter(iter);
     return code;
 }
 
@@ -118,21 +122,20 @@ static stem_db *seek_target(const stem_iter *iter, const char *const *names, siz
 /* Nothing is touched before all that can be refused is there. */
 static int seek_names(stem_iter *iter, const char *const *names, size_t n)
 {
-    const size_t prefix_len = iter->place->prefix_len;
     stem_db *target = seek_target(iter, names, n);
+    int code;
 
     if (!target)
         return stem_errcode();
-    if (n > 0) {
-        const size_t len = target->prefix_len - prefix_len - 1;
-        int code =
-            stem_iter_keep(iter, (stem_slice){target->prefix + prefix_len, len}, len);
-        if (code != STEM_OK) {
-            stem_close(target);
-            return code;
-        }
+    if (n > 0 && (code = stem_iter_keep_place(iter, target)) != STEM_OK) {
+        stem_close(target);
+        return code;
     }
-    stem_close(target);
+    stem_db *sought = iter->is_fresh && n > 0 ? target : NULL;
+    stem_db_release(iter->sought);
+    iter->sought = sought;
+    if (!sought)
+        stem_close(target);
     iter->has_entry = false;
     iter->position = n > 0 ? STEM_ITER_AT : STEM_ITER_START;
     iter->n_gone = 0;
@@ -152,7 +155,7 @@ int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n)
         return code;
     stem_failure_save(&before);
     code = seek_names(iter, names, n);
-    if (code == STEM_EGONE && iter->resumes)
+    if (code == STEM_EGONE && (iter->resumes || iter->is_fresh))
         code = stem_iter_resume(iter, code, NULL, &before);
     return code == STEM_OK ? STEM_OK : stem_db_fail(iter->place, code, "seek", NULL);
 }

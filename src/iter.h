@@ -32,6 +32,7 @@ struct stem_iter {
     const stem_engine_ops *ops;
     bool is_reverse, keys_only, shallow, names_only;
     bool resumes;  /* goes on in another state when the one it walks is gone */
+    bool is_fresh; /* no step has answered yet: another state will do as well */
     uint64_t left; /* entries that the limit leaves to be given */
     int code;      /* the first failure */
 
@@ -50,8 +51,9 @@ struct stem_iter {
     enum stem_iter_pending pending;
     stem_slice ahead_key, ahead_value;
 
-    stem_span span;                   /* of a walk that resumes, which opens it again */
-    unsigned n_gone;                  /* states that were gone since it got anywhere */
+    stem_span span;  /* to be opened again: of a walk that resumes, or is fresh */
+    stem_db *sought; /* where a seek has sent a fresh walk; NULL is its start */
+    unsigned n_gone; /* states that were gone since it got anywhere */
     enum stem_iter_position position; /* of what resumes, of names, and of seeks */
 
     /* The path that outlives the engine's step, in stored form: behind the handle's prefix, and
@@ -65,6 +67,8 @@ struct stem_iter {
 /* Keeps the first `len` bytes of a path below the handle, and makes them iter->key. On failure,
  * STEM_ENOMEM, what was kept stays. */
 int stem_iter_keep(stem_iter *iter, stem_slice path, size_t len);
+/* The same with the whole path of a place below the iterator's handle. */
+int stem_iter_keep_place(stem_iter *iter, const stem_db *place);
 /* Lets the next step arrive there, or at what comes next; a code of the engine's. */
 int stem_iter_go_to(stem_iter *iter, enum stem_iter_position position);
 /* While one is to be passed over: whether it is this one, a path below the handle. */
@@ -72,9 +76,9 @@ bool stem_iter_is_passed(const stem_iter *iter, stem_slice path);
 
 /* Opens the engine's iterator over iter->span, and goes to where the walk stands. */
 int stem_iter_enter(stem_iter *iter);
-/* After `code` has ended a step or a seek of a walk that resumes: as long as it is STEM_EGONE,
- * enters another state and takes the step there; NULL is none to take. When that has come to
- * an answer the thread's last failure is what it was `before`. */
+/* After `code` has ended a step or a seek of a walk that resumes, or is fresh: as long as it is
+ * STEM_EGONE, enters another state and takes the step there; NULL is none to take. When that
+ * has come to an answer the thread's last failure is what it was `before`. */
 int stem_iter_resume(stem_iter *iter, int code, int (*step)(stem_iter *),
                      const stem_failure *before);
 

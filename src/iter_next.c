@@ -260,6 +260,34 @@ static int next_resuming(stem_iter *iter)
     return STEM_OK;
 }
 
+/* The first step of a walk that does not resume: nothing was given yet, so another state does
+ * as well when the one of the opening is gone. */
+static int next_fresh(stem_iter *iter)
+{
+    stem_failure before;
+
+    stem_failure_save(&before);
+    int code = next_entry(iter);
+    if (code == STEM_EGONE)
+        code = stem_iter_resume(iter, code, next_of_either, &before);
+    iter->is_fresh = false;
+    stem_db_release(iter->sought);
+    iter->sought = NULL;
+    free(iter->span.buffer);
+    iter->span.buffer = NULL;
+    return code;
+}
+
+/* A step of any walk. */
+static inline int next_step(stem_iter *iter)
+{
+    if (iter->resumes)
+        return next_resuming(iter);
+    if (iter->is_fresh)
+        return next_fresh(iter);
+    return iter->names_only ? next_name(iter) : next_entry(iter);
+}
+
 bool stem_iter_next(stem_iter *iter)
 {
     if (!iter || iter->code != STEM_OK)
@@ -272,11 +300,7 @@ bool stem_iter_next(stem_iter *iter)
     }
     if (iter->left == 0)
         return stop(iter, STEM_NOTFOUND);
-    int code;
-    if (iter->resumes)
-        code = next_resuming(iter);
-    else
-        code = iter->names_only ? next_name(iter) : next_entry(iter);
+    const int code = next_step(iter);
     if (code != STEM_OK)
         return stop(iter, code);
     iter->left--;

@@ -50,6 +50,15 @@ int stem_iter_keep(stem_iter *iter, stem_slice path, size_t len)
     return STEM_OK;
 }
 
+int stem_iter_keep_place(stem_iter *iter, const stem_db *place)
+{
+    const size_t prefix_len = iter->place->prefix_len;
+    const stem_slice path = {place->prefix + prefix_len,
+                             place->prefix_len - prefix_len - 1};
+
+    return stem_iter_keep(iter, path, path.len);
+}
+
 /* ---- Going there ------------------------------------------------------------------ */
 
 enum { NO_BYTE = -1 };
@@ -119,12 +128,21 @@ int stem_iter_enter(stem_iter *iter)
                                              : stem_iter_go_to(iter, iter->position);
 }
 
+/* Forgets what a fresh walk has passed over in a state that is gone. */
+static int start_again(stem_iter *iter)
+{
+    iter->position = iter->sought ? STEM_ITER_AT : STEM_ITER_START;
+    return iter->sought ? stem_iter_keep_place(iter, iter->sought) : STEM_OK;
+}
+
 int stem_iter_resume(stem_iter *iter, int code, int (*step)(stem_iter *),
                      const stem_failure *before)
 {
     while (code == STEM_EGONE && iter->n_gone < STEM_STATES_MAX) {
         iter->n_gone++;
-        code = stem_iter_enter(iter);
+        code = iter->is_fresh ? start_again(iter) : STEM_OK;
+        if (code == STEM_OK)
+            code = stem_iter_enter(iter);
         if (code == STEM_OK && step)
             code = step(iter);
     }

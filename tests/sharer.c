@@ -347,6 +347,11 @@ void open_resuming_walk(step *given)
     start_walk(given, STEM_RANGE(.lt = "a", .resume = true));
 }
 
+void seek_first(step *given)
+{
+    given->code = stem_iter_seek(iter, (const char *[]){"000000"}, 1);
+}
+
 void walk(step *given)
 {
     const int64_t until = n_walked + given->value;
@@ -358,6 +363,8 @@ void walk(step *given)
         must(stem_iter_value(iter)->as.integer == n_walked);
         n_walked++;
     }
-    given->code = n_walked < until ? stem_iter_close(iter) : STEM_OK;
+    given->code = stem_iter_code(iter);
+    if (n_walked < until)
+        must(stem_iter_close(iter) == given->code);
     given->value = n_walked;
 }

@@ -83,10 +83,10 @@ step_fn destroy;
 
 /* A snapshot, and what it has under the key. */
 step_fn take_snapshot, get_frozen, close_snapshot;
-/* An iterator over what `fill` has put, which may resume; and so many steps of it, which have
- * to arrive at one entry after the other. `value` then tells how far it is; at the end it is
- * closed, and `code` is the answer of that. */
-step_fn open_walk, open_resuming_walk, walk;
+/* An iterator over what `fill` has put, which may resume; a seek to the first of it; and so many
+ * steps of it, which have to arrive at one entry after the other. `value` then tells how far it
+ * is; at the end it is closed, and `code` is the answer of that. */
+step_fn open_walk, open_resuming_walk, seek_first, walk;
 enum { TO_THE_END = 1 << 30 };
 
 #endif

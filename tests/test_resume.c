@@ -343,6 +343,114 @@ START_TEST(what_is_said_of_a_name_is_true_of_one_state)
 }
 END_TEST
 
+/* ---- Walks that have given nothing yet --------------------------------------------- */
+
+/* Puts numbers, in the model as well. */
+static void change_data(void)
+{
+    fill(5);
+}
+
+static void seek_somewhere(stem_iter *iter, const char **sought, char path[PATH_SIZE],
+                           size_t *len)
+{
+    size_t n;
+
+    *len = random_path(sought, &n, path);
+    assert_ok(stem_iter_seek(iter, sought, n));
+}
+
+/* Until its first answer a walk may find another state, and is then one of that state alone. */
+static void walk_afresh(const stem_range *range)
+{
+    const char *sought[DEEPEST];
+    char path[PATH_SIZE];
+    size_t len = 0;
+    stem_iter *iter = open_walk(db, range, false);
+
+    plan_to_be_gone();
+    for (uint32_t seeks = random_below(3); seeks > 0; seeks--)
+        seek_somewhere(iter, sought, path, &len);
+    if (random_below(6) == 0) {
+        assert_ok(stem_iter_seek(iter, NULL, 0));
+        len = 0;
+    }
+    bool has_entry = stem_iter_next(iter);
+    end_plan();
+    model_walk walk = model_expect(data, "", 0, range, false);
+    size_t next = len > 0 ? model_seek(&walk, range->reverse, path, len) : 0;
+    for (uint64_t left = range->limit ? range->limit : UINT64_MAX; left > 0; left--) {
+        ck_assert_msg(has_entry == (next < walk.n), "STEM_TEST_SEED=%llu", seed);
+        if (!has_entry)
+            break;
+        const char *problem = model_differs(iter, &walk.steps[next++], range->keys_only);
+        ck_assert_msg(!problem, "%s differs (STEM_TEST_SEED=%llu)", problem, seed);
+        has_entry = stem_iter_next(iter);
+    }
+    assert_ok(stem_iter_code(iter));
+    assert_ok(stem_iter_close(iter));
+    ck_assert_uint_eq(engine.open, 0);
+    free(walk.steps);
+}
+
+START_TEST(a_walk_that_has_given_nothing_is_of_the_state_it_finds)
+{
+    engine_at_failure(change_data);
+    times_gone = 0;
+    for (int i = 0; i < 600; i++) {
+        stem_range range = random_range();
+
+        range.resume = false;
+        walk_afresh(&range);
+    }
+    ck_assert_uint_gt(times_gone, 150);
+}
+END_TEST
+
+START_TEST(a_walk_that_came_to_its_end_finds_no_other_state)
+{
+    stem_iter *iter = open_walk(db, NULL, false);
+
+    ck_assert(!stem_iter_next(iter));
+    engine_fail_at(1, STEM_EGONE);
+    assert_failure(stem_iter_seek(iter, names, 1), STEM_EGONE);
+    engine_fail_at(0, STEM_OK);
+    assert_code(stem_iter_close(iter), STEM_OK); /* the walk itself had ended */
+}
+END_TEST
+
+START_TEST(another_failure_of_a_first_step_is_returned)
+{
+    put_letters("a");
+    stem_iter *iter = open_walk(db, NULL, false);
+
+    assert_ok(stem_iter_code(iter));
+    engine_fail_at(1, STEM_EIO);
+    ck_assert(!stem_iter_next(iter));
+    engine_fail_at(0, STEM_OK);
+    assert_code(stem_iter_code(iter), STEM_EIO);
+    ck_assert(!stem_iter_next(iter));
+    assert_failure(stem_get(db, "none/", NULL),
+                   STEM_EINVAL); /* another failure meanwhile */
+    assert_code(stem_iter_code(iter), STEM_EIO);
+    assert_code(stem_iter_close(iter), STEM_EIO);
+}
+END_TEST
+
+START_TEST(a_first_step_that_finds_another_state_leaves_the_last_failure_alone)
+{
+    put_letters("a");
+    assert_failure(stem_put(real, "", 1), STEM_EINVAL);
+    stem_iter *iter = open_walk(db, NULL, false);
+
+    engine_fail_at(1, STEM_EGONE);
+    ck_assert(stem_iter_next(iter));
+    ck_assert_int_eq(stem_errcode(), STEM_EINVAL);
+    assert_ok(stem_iter_code(iter));
+    assert_ok(stem_iter_close(iter));
+}
+END_TEST
+
 /* ---- Limits ----------------------------------------------------------------------- */
 
 static void assert_gone_after_one(stem_db *at, const stem_range *range, bool children)
@@ -355,6 +463,7 @@ static void assert_gone_after_one(stem_db *at, const stem_range *range, bool chi
     ck_assert(!stem_iter_next(iter));
     ck_assert(!stem_iter_next(iter));
     ck_assert_ptr_null(stem_iter_key(iter));
+    assert_code(stem_iter_code(iter), STEM_EGONE);
     assert_failure(stem_iter_seek(iter, names, 1), STEM_EGONE);
     assert_code(stem_iter_close(iter), STEM_EGONE);
     ck_assert_ptr_nonnull(strstr(stem_errmsg(), injected_cause));
@@ -558,6 +667,11 @@ int main(void)
     tcase_add_loop_test(walks, a_walk_goes_on_from_a_key_that_is_deleted_once_given, 0,
                         4);
     tcase_add_loop_test(walks, what_is_said_of_a_name_is_true_of_one_state, 0, 4);
+    tcase_add_test(walks, a_walk_that_has_given_nothing_is_of_the_state_it_finds);
+    tcase_add_test(walks, a_walk_that_came_to_its_end_finds_no_other_state);
+    tcase_add_test(walks, another_failure_of_a_first_step_is_returned);
+    tcase_add_test(walks,
+                   a_first_step_that_finds_another_state_leaves_the_last_failure_alone);
     tcase_add_checked_fixture(limits, start, end);
     tcase_add_test(limits, who_does_not_resume_is_told_that_the_state_is_gone);
     tcase_add_test(limits, a_snapshot_that_is_gone_is_not_another_one);

@@ -62,6 +62,19 @@ START_TEST(an_iterator_past_what_it_has_fetched_ends_with_the_owner)
 }
 END_TEST
 
+/* B has opened it, and perhaps sent it somewhere, before the owner dies. */
+START_TEST(an_iterator_that_has_given_nothing_goes_on)
+{
+    expect(STEM_OK, B, open_walk, 0);
+    if (_i)
+        expect(STEM_OK, B, seek_first, 0);
+    kill_sharer(A);
+    if (!_i)
+        expect(STEM_OK, B, seek_first, 0);
+    ck_assert_int_eq(expect(STEM_OK, B, walk, .value = TO_THE_END).value, ENTRIES);
+}
+END_TEST
+
 START_TEST(an_iterator_that_resumes_goes_on)
 {
     expect(STEM_OK, B, open_resuming_walk, 0);
@@ -417,6 +430,7 @@ int main(void)
     tcase_add_checked_fixture(walks, start_with_entries, NULL);
     tcase_add_test(walks, a_snapshot_ends_with_the_owner);
     tcase_add_test(walks, an_iterator_past_what_it_has_fetched_ends_with_the_owner);
+    tcase_add_loop_test(walks, an_iterator_that_has_given_nothing_goes_on, 0, 2);
     tcase_add_test(walks, an_iterator_that_resumes_goes_on);
     tcase_add_test(walks, an_owner_that_closes_lets_iterators_finish);
 

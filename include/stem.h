@@ -507,7 +507,7 @@ STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
 /* What to walk below a handle; {0} or NULL is everything. Bounds are one component
  * each and are compared, byte by byte, with the whole stored path below the handle:
  * keys under "a" lie after "a" and before any other name that follows it. Where
- * several bounds are given, all hold. */
+ * several bounds are given, all hold. NULL and "" are no bound. */
 typedef struct stem_range {
     const char *gt, *gte, *lt, *lte;
     const char
@@ -563,8 +563,10 @@ STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
 STEM_API bool stem_iter_next(stem_iter *iter);
 
 /* Moves so that the next step arrives at the first entry at or after the path `names`
- * below the handle, in reverse at or before it, within the range. Entries already
- * given still count against `limit`. No names: back to the start. */
+ * below the handle, in reverse at or before it. The walk has no entries outside its range: a
+ * path before it arrives at its start, as one in a gap arrives behind the gap, and one behind it
+ * at the end of the walk; in reverse the other way about. Entries already given still count
+ * against `limit`. No names: back to the start. */
 STEM_API int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n);
 
 /* Of the entry stepped to; borrowed until the next step. NULL before the first, after the

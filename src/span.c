@@ -71,6 +71,12 @@ static void tighten(bound *kept, bound *other, bool is_start)
     }
 }
 
+/* An empty text is no bound, as NULL is: what a program passes on that has none. */
+static bool is_given(const char *name)
+{
+    return name && *name;
+}
+
 /* Narrows the two ends by what the range says. `other` is room for one bound more. */
 static int narrow(const stem_db *db, const stem_range *range, bool by_name, bound *start,
                   bound *end, bound *other)
@@ -88,15 +94,15 @@ static int narrow(const stem_db *db, const stem_range *range, bool by_name, boun
     };
 
     for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
-        if (!given[i].name)
+        if (!is_given(given[i].name))
             continue;
         int code = make_bound(db, given[i].name, given[i].suffix, other);
         if (code != STEM_OK)
             return code;
         tighten(given[i].is_start ? start : end, other, given[i].is_start);
     }
-    if (range->prefix && make_bound(db, range->prefix, NOTHING, other) == STEM_OK &&
-        step_over(db, other))
+    if (is_given(range->prefix) &&
+        make_bound(db, range->prefix, NOTHING, other) == STEM_OK && step_over(db, other))
         tighten(end, other, false);
     return STEM_OK;
 }

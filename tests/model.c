@@ -189,16 +189,21 @@ static int compare_name(const char *path, size_t len, const char *name)
     return compare_paths(path, len, name, strlen(name));
 }
 
+static bool is_given(const char *bound)
+{
+    return bound && *bound;
+}
+
 /* Whether the range takes in a path, or the name of a child. */
 static bool is_in_range(const stem_range *range, const char *path, size_t len)
 {
-    if (range->gt && compare_name(path, len, range->gt) <= 0)
+    if (is_given(range->gt) && compare_name(path, len, range->gt) <= 0)
         return false;
-    if (range->gte && compare_name(path, len, range->gte) < 0)
+    if (is_given(range->gte) && compare_name(path, len, range->gte) < 0)
         return false;
-    if (range->lt && compare_name(path, len, range->lt) >= 0)
+    if (is_given(range->lt) && compare_name(path, len, range->lt) >= 0)
         return false;
-    if (range->lte && compare_name(path, len, range->lte) > 0)
+    if (is_given(range->lte) && compare_name(path, len, range->lte) > 0)
         return false;
     return !range->prefix || strncmp(path, range->prefix, strlen(range->prefix)) == 0;
 }

@@ -71,28 +71,33 @@ model_value any_value(void)
     }
 }
 
+static const char *any_bound(void)
+{
+    return below(8) == 0 ? "" : any_name();
+}
+
 stem_range any_range(void)
 {
     stem_range range = {.reverse = below(2)};
 
     switch (below(6)) {
     case 0:
-        range.gt = any_name();
+        range.gt = any_bound();
         break;
     case 1:
-        range.gte = any_name();
-        range.lt = any_name();
+        range.gte = any_bound();
+        range.lt = any_bound();
         break;
     case 2:
-        range.lte = any_name();
+        range.lte = any_bound();
         break;
     case 3:
-        range.prefix = any_name();
+        range.prefix = any_bound();
         break;
     case 4:
-        range.gt = any_name();
-        range.lte = any_name();
-        range.prefix = any_name();
+        range.gt = any_bound();
+        range.lte = any_bound();
+        range.prefix = any_bound();
         break;
     default:
         break;

@@ -56,7 +56,7 @@ void check_walk(const site *at, const stem_range *range, bool children);
 uint32_t below(uint32_t n);
 const char *any_name(void);
 model_value any_value(void);
-/* Narrow or wide, both ways, with a limit or none. */
+/* Narrow or wide, both ways, with a limit or none; some bounds are empty, and so none. */
 stem_range any_range(void);
 site *any_site(void);
 /* Turns one handle into another: below, the same again, read-only, or a snapshot. */

@@ -706,16 +706,19 @@ typedef struct stem_entry {
     stem_value value;
 } stem_entry;
 
-/* Takes the first `n` entries below the handle, or all when there are fewer, in order
- * and in one commit: they still are the first when it lands. `*entries` holds `*count`
- * of them, in one list released with stem_entries_free. STEM_NOTFOUND when there is
- * none. The last ones come last first.
+/* Takes the first `n` entries in the range (NULL: of all below the handle), or all when there
+ * are fewer, in order and in one commit: they still are the first there when it lands.
+ * `*entries` holds `*count` of them, in one list released with stem_entries_free; none, NULL,
+ * when `n` is 0. STEM_NOTFOUND when there is none to take. The last ones come last first. Of the
+ * range the bounds, the prefix and the limit count; `shallow` is STEM_EINVAL.
  *
  * LevelDB keeps a mark for every entry taken out until it compacts, and steps over all of
  * them to find the first one left: a queue that is popped by the thousands between puts
  * stays fast with a stem_compact of its place now and then. */
-STEM_API int stem_pop_first(stem_db *db, size_t n, stem_entry **entries, size_t *count);
-STEM_API int stem_pop_last(stem_db *db, size_t n, stem_entry **entries, size_t *count);
+STEM_API int stem_pop_first(stem_db *db, const stem_range *range, size_t n,
+                            stem_entry **entries, size_t *count);
+STEM_API int stem_pop_last(stem_db *db, const stem_range *range, size_t n,
+                           stem_entry **entries, size_t *count);
 /* NULL is nothing. */
 STEM_API void stem_entries_free(stem_entry *entries, size_t count);
 

@@ -1,5 +1,5 @@
 /*
- * Taking the first or the last entries of a place: a queue or a stack.
+ * Taking the first or the last entries of a range: a queue or a stack.
  *
  * What was found is taken out in one commit that expects each entry to hold what was read and
  * nothing to lie before, between or, when fewer were found than asked for, behind them.
@@ -248,8 +248,45 @@ static int pop_once(const stem_db *db, size_t n, struct haul *haul, stem_entry *
     return code;
 }
 
-static int pop_many(stem_db *db, size_t n, bool is_reverse, stem_entry **entries,
+/* As many as are asked for, or as the range allows. */
+static size_t at_most(size_t n, const stem_range *range)
+{
+    return range && range->limit != 0 && range->limit < n ? (size_t)range->limit : n;
+}
+
+static int check_request(const stem_db *db, const stem_range *range,
+                         stem_entry *const *entries, const size_t *count)
+{
+    if (db->is_read_only)
+        return stem_fail(STEM_EREADONLY, "the handle only reads");
+    if (!entries || !count)
+        return stem_fail(STEM_EINVAL, "the place for the entries is NULL");
+    if (range && range->shallow)
+        return stem_fail(STEM_EINVAL, "a pop takes what lies below its names along");
+    return STEM_OK;
+}
+
+/* Takes up to `n` entries out of the span; as long as others change what was found, again. */
+static int pop_span(const stem_db *db, size_t n, struct haul *haul, stem_entry **entries,
                     size_t *count)
+{
+    int code;
+
+    if (n == 0) {
+        *entries = NULL;
+        *count = 0;
+        return STEM_OK;
+    }
+    do
+        code = pop_once(db, n, haul, entries);
+    while (code == STEM_CONFLICT);
+    if (stem_is_applied(code))
+        *count = haul->n;
+    return code;
+}
+
+static int pop_range(stem_db *db, const stem_range *range, size_t n, bool is_reverse,
+                     stem_entry **entries, size_t *count)
 {
     const char *operation = is_reverse ? "pop last" : "pop first";
     struct haul haul = {.is_reverse = is_reverse};
@@ -257,33 +294,25 @@ static int pop_many(stem_db *db, size_t n, bool is_reverse, stem_entry **entries
     int code = stem_db_check(db, operation);
     if (code != STEM_OK)
         return code;
-    if (db->is_read_only)
-        code = stem_fail(STEM_EREADONLY, "the handle only reads");
-    else if (!entries || !count)
-        code = stem_fail(STEM_EINVAL, "the place for the entries is NULL");
-    else if (n == 0)
-        code = stem_fail(STEM_EINVAL, "no entries are asked for");
-    else
-        code = stem_span_make(db, NULL, false, &haul.span);
-    if (code == STEM_OK) {
-        do
-            code = pop_once(db, n, &haul, entries);
-        while (code == STEM_CONFLICT);
-        if (stem_is_applied(code))
-            *count = haul.n;
-    }
+    code = check_request(db, range, entries, count);
+    if (code == STEM_OK)
+        code = stem_span_make(db, range, false, &haul.span);
+    if (code == STEM_OK)
+        code = pop_span(db, at_most(n, range), &haul, entries, count);
     free_items(&haul);
     free(haul.items);
     free(haul.span.buffer);
     return code < 0 ? stem_db_fail(db, code, operation, NULL) : code;
 }
 
-int stem_pop_first(stem_db *db, size_t n, stem_entry **entries, size_t *count)
+int stem_pop_first(stem_db *db, const stem_range *range, size_t n, stem_entry **entries,
+                   size_t *count)
 {
-    return pop_many(db, n, false, entries, count);
+    return pop_range(db, range, n, false, entries, count);
 }
 
-int stem_pop_last(stem_db *db, size_t n, stem_entry **entries, size_t *count)
+int stem_pop_last(stem_db *db, const stem_range *range, size_t n, stem_entry **entries,
+                  size_t *count)
 {
-    return pop_many(db, n, true, entries, count);
+    return pop_range(db, range, n, true, entries, count);
 }

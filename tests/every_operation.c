@@ -200,7 +200,10 @@ static int walk_all(stem_iter *iter)
     while (code == STEM_OK && stem_iter_next(iter))
         if (!stem_iter_path(iter, &n))
             code = stem_errcode();
+    const int ended = stem_iter_code(iter);
     int closed = stem_iter_close(iter);
+    if (closed != ended)
+        return WRONG_OUTPUT;
     return code == STEM_OK ? closed : code;
 }
 
@@ -469,13 +472,14 @@ static int del_many(world *w)
     return stem_del_many(w->place, keys, KEYS);
 }
 
-typedef int pop_fn(stem_db *db, size_t n, stem_entry **entries, size_t *count);
+typedef int pop_fn(stem_db *db, const stem_range *range, size_t n, stem_entry **entries,
+                   size_t *count);
 
 static int pop_entries(pop_fn *pop_some, stem_db *db, size_t n, size_t expected)
 {
     stem_entry *entries = NULL;
     size_t found = 0;
-    int code = pop_some(db, n, &entries, &found);
+    int code = pop_some(db, NULL, n, &entries, &found);
 
     stem_entries_free(entries, found);
     return found == (is_done(code) ? expected : 0) ? code : WRONG_OUTPUT;

@@ -53,7 +53,7 @@ static int do_pop_first(operation *op)
     stem_entry *entries;
     size_t count, previous = 0;
 
-    int code = stem_pop_first(root_place, (size_t)op->value, &entries, &count);
+    int code = stem_pop_first(root_place, NULL, (size_t)op->value, &entries, &count);
     if (code != STEM_OK)
         return code;
     for (size_t i = 0; i < count; i++) {

@@ -3,11 +3,14 @@
  */
 #include "place.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 static const char *location;
@@ -37,12 +40,52 @@ static stem_db *new_served_database(void)
     return db;
 }
 
+/* Has the files of a shared database until the test's process ends. */
+static void own_shared(const char *directory, const stem_options *options, int ready)
+{
+    stem_db *db;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int code = stem_open(&db, directory, options);
+    if (code != STEM_OK)
+        fprintf(stderr, "%s\n", stem_errmsg());
+    if (code != STEM_OK || write(ready, "", 1) != 1)
+        _exit(1);
+    for (;;)
+        pause();
+}
+
+/* A shared one, whose owner is another process. */
+static stem_db *new_shared_database(void)
+{
+    const char *directory = path_in(temp_dir(), "db");
+    stem_options options = options_from_environment();
+    int ready[2];
+    char byte;
+    stem_db *db;
+
+    location = NULL;
+    options.shared = true;
+    ck_assert_int_eq(pipe(ready), 0);
+    const pid_t owner = fork();
+    ck_assert_int_ge(owner, 0);
+    if (owner == 0)
+        own_shared(directory, &options, ready[1]);
+    close(ready[1]);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    assert_ok(stem_open(&db, directory, &options));
+    return db;
+}
+
 stem_db *new_database(void)
 {
     stem_db *db;
 
     if (getenv(SERVED))
         return new_served_database();
+    if (getenv(SHARED))
+        return new_shared_database();
     location = getenv(IN_MEMORY) ? NULL : path_in(temp_dir(), "db");
     const stem_options options = options_from_environment();
     assert_ok(stem_open(&db, location ? location : "mem:", &options));

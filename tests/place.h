@@ -17,9 +17,12 @@
 /* Another that has the test open them as a client of a server. */
 #define SERVED "STEM_TEST_SERVED"
 
-/* A new database in a directory of its own, in memory, or served. */
+/* Another that has another process own them, which the test's shares. */
+#define SHARED "STEM_TEST_SHARED"
+
+/* A new database in a directory of its own, in memory, served, or shared. */
 stem_db *new_database(void);
-/* Where the last one lies, or NULL when in memory or served. */
+/* Where the last one lies, or NULL when it cannot be opened there alone. */
 const char *last_location(void);
 
 /* Everything below the handle, in order: "a=1 b/c=2.5f d=text e=<array>". Integers are bare,

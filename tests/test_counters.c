@@ -72,7 +72,7 @@ static int pop_some(stem_db *place, size_t n)
     stem_entry *entries;
     size_t count;
 
-    int code = stem_pop_first(place, n, &entries, &count);
+    int code = stem_pop_first(place, NULL, n, &entries, &count);
     if (code != STEM_NOTFOUND) {
         assert_ok(code);
         ck_assert(count > 0 && count <= n);

@@ -26,14 +26,15 @@ static void close_place(void)
     assert_ok(stem_close(root));
 }
 
+typedef int pop_fn(stem_db *, const stem_range *, size_t, stem_entry **, size_t *);
+
 /* Takes some and compares their text with what is expected: "a=1 b/c=2". */
-static void assert_taken(int (*pop)(stem_db *, size_t, stem_entry **, size_t *),
-                         stem_db *from, size_t n, const char *expected)
+static void assert_taken(pop_fn *pop, stem_db *from, size_t n, const char *expected)
 {
     char text[500] = "";
     size_t len = 0;
 
-    assert_ok(pop(from, n, &entries, &count));
+    assert_ok(pop(from, NULL, n, &entries, &count));
     for (size_t i = 0; i < count; i++) {
         char *path = stem_path_format(entries[i].names, entries[i].n_names);
 
@@ -88,8 +89,8 @@ START_TEST(nothing_there_is_not_found)
     assert_ok(stem_put(root, "other", 1));
     entries = (stem_entry *)&count;
     count = 42;
-    assert_code(stem_pop_first(db, 1, &entries, &count), STEM_NOTFOUND);
-    assert_code(stem_pop_last(db, 5, &entries, &count), STEM_NOTFOUND);
+    assert_code(stem_pop_first(db, NULL, 1, &entries, &count), STEM_NOTFOUND);
+    assert_code(stem_pop_last(db, NULL, 5, &entries, &count), STEM_NOTFOUND);
     ck_assert_ptr_eq(entries, &count);
     ck_assert_uint_eq(count, 42);
     assert_contents(root, "other=1 queue=1");
@@ -104,7 +105,7 @@ START_TEST(paths_are_those_below_the_handle)
     assert_ok(stem_put(db, "b", 2));
     assert_ok(stem_put(deep, "k", 3));
     assert_ok(stem_put(db, "c", 4));
-    assert_ok(stem_pop_first(db, 3, &entries, &count));
+    assert_ok(stem_pop_first(db, NULL, 3, &entries, &count));
     ck_assert_uint_eq(count, 3);
     ck_assert_uint_eq(entries[0].n_names, 1);
     ck_assert_uint_eq(entries[2].n_names, 4);
@@ -129,7 +130,7 @@ START_TEST(the_opened_database_is_a_place_like_any)
     assert_ok(stem_put(root, "\xff", 3));
     assert_taken(stem_pop_last, root, 1, "\\xFF=3");
     assert_taken(stem_pop_first, root, 5, "\\x01=2 queue/a=1");
-    assert_code(stem_pop_last(root, 1, &entries, &count), STEM_NOTFOUND);
+    assert_code(stem_pop_last(root, NULL, 1, &entries, &count), STEM_NOTFOUND);
 }
 END_TEST
 
@@ -159,7 +160,7 @@ START_TEST(values_of_every_size_and_type_are_owned)
     assert_ok(stem_put(db, "large", stem_bin(large, LARGE)));
     assert_ok(stem_put(db, "nil", stem_nil()));
     assert_ok(stem_put(db, "str", ""));
-    assert_ok(stem_pop_first(db, 9, &entries, &count));
+    assert_ok(stem_pop_first(db, NULL, 9, &entries, &count));
     ck_assert_uint_eq(count, 4);
     ck_assert_uint_eq((uintptr_t)entries[0].value.as.array.data % sizeof(double), 0);
     ck_assert(((const double *)entries[0].value.as.array.data)[2] == 3);
@@ -183,7 +184,7 @@ START_TEST(thousands_are_taken_in_one_commit)
         snprintf(key, sizeof key, "%05d", i);
         assert_ok(stem_put(db, key, i));
     }
-    assert_ok(stem_pop_last(db, N - 1, &entries, &count));
+    assert_ok(stem_pop_last(db, NULL, N - 1, &entries, &count));
     ck_assert_uint_eq(count, N - 1);
     for (int i = 0; i < N - 1; i++)
         ck_assert_int_eq(entries[i].value.as.integer, N - 1 - i);
@@ -197,16 +198,16 @@ START_TEST(bad_calls_take_nothing)
     stem_db *reader = stem_read_only(db), *frozen = stem_snapshot(db);
 
     put_letters("ab");
-    assert_failure(stem_pop_first(NULL, 1, &entries, &count), STEM_EINVAL);
-    assert_failure(stem_pop_first(db, 0, &entries, &count), STEM_EINVAL);
-    assert_failure(stem_pop_first(db, 1, NULL, &count), STEM_EINVAL);
-    assert_failure(stem_pop_first(db, 1, &entries, NULL), STEM_EINVAL);
-    assert_failure(stem_pop_first(reader, 1, &entries, &count), STEM_EREADONLY);
-    assert_failure(stem_pop_last(NULL, 1, &entries, &count), STEM_EINVAL);
-    assert_failure(stem_pop_last(db, 0, &entries, &count), STEM_EINVAL);
-    assert_failure(stem_pop_last(db, 1, NULL, &count), STEM_EINVAL);
-    assert_failure(stem_pop_last(db, 1, &entries, NULL), STEM_EINVAL);
-    assert_failure(stem_pop_last(frozen, 1, &entries, &count), STEM_EREADONLY);
+    assert_failure(stem_pop_first(NULL, NULL, 1, &entries, &count), STEM_EINVAL);
+    assert_failure(stem_pop_first(reader, NULL, 0, &entries, &count), STEM_EREADONLY);
+    assert_failure(stem_pop_first(db, NULL, 1, NULL, &count), STEM_EINVAL);
+    assert_failure(stem_pop_first(db, NULL, 1, &entries, NULL), STEM_EINVAL);
+    assert_failure(stem_pop_first(reader, NULL, 1, &entries, &count), STEM_EREADONLY);
+    assert_failure(stem_pop_last(NULL, NULL, 1, &entries, &count), STEM_EINVAL);
+    assert_failure(stem_pop_last(db, NULL, 0, NULL, &count), STEM_EINVAL);
+    assert_failure(stem_pop_last(db, NULL, 1, NULL, &count), STEM_EINVAL);
+    assert_failure(stem_pop_last(db, NULL, 1, &entries, NULL), STEM_EINVAL);
+    assert_failure(stem_pop_last(frozen, NULL, 1, &entries, &count), STEM_EREADONLY);
     assert_contents(db, "a=0 b=1");
     stem_entries_free(NULL, 3);
     assert_ok(stem_close(frozen));
@@ -254,19 +255,26 @@ static void *insert_before_all(void *unused)
     return NULL;
 }
 
+/* Of all below the handle, and of a range with entries before it and behind. */
 START_TEST(what_is_taken_is_first_even_while_others_insert_before_it)
 {
     static bool is_taken[N_INSERTS + 1];
+    const bool has_range = _i & 2;
+    const stem_range digits = {.gte = "0", .lt = ":"};
     pthread_t inserter;
     int n_taken = 0;
 
-    at_the_end = _i;
+    at_the_end = _i & 1;
+    if (has_range) {
+        assert_ok(stem_put(db, "!", 0));
+        assert_ok(stem_put(db, "~", 0));
+    }
     ck_assert_int_eq(pthread_create(&inserter, NULL, insert_before_all, NULL), 0);
     while (n_taken < N_INSERTS) {
         size_t wanted = 1 + (size_t)n_taken % 3;
         int before = atomic_load(&newest);
-        int code =
-            (at_the_end ? stem_pop_last : stem_pop_first)(db, wanted, &entries, &count);
+        int code = (at_the_end ? stem_pop_last : stem_pop_first)(
+            db, has_range ? &digits : NULL, wanted, &entries, &count);
 
         if (code == STEM_NOTFOUND) {
             ck_assert_msg(before == 0 || is_taken[before], "%d was there", before);
@@ -288,7 +296,7 @@ START_TEST(what_is_taken_is_first_even_while_others_insert_before_it)
         stem_entries_free(entries, count);
     }
     pthread_join(inserter, NULL);
-    assert_contents(db, "");
+    assert_contents(db, has_range ? "!=0 ~=0" : "");
 }
 END_TEST
 

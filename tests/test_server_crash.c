@@ -53,7 +53,7 @@ static void *work_on(void *argument)
         must_ok(stem_insert(queue, name, 1));
         mine->inserted++;
         const size_t wanted = (size_t)(1 + mine->inserted % 2);
-        const int code = stem_pop_first(queue, wanted, &entries, &n);
+        const int code = stem_pop_first(queue, NULL, wanted, &entries, &n);
         must(code == STEM_OK || code == STEM_NOTFOUND); /* others may have emptied it */
         if (code == STEM_OK) {
             mine->popped += (int64_t)n;

@@ -308,7 +308,7 @@ static void pop_one(step *given)
     stem_entry *entries;
     size_t n;
 
-    given->code = stem_pop_first(shared_db, 1, &entries, &n);
+    given->code = stem_pop_first(shared_db, NULL, 1, &entries, &n);
 }
 
 /* Copies or moves: all of another database there, or all that is there to it. */

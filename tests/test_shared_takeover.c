@@ -98,8 +98,8 @@ static int pop(worker *me, entry *this)
     stem_entry *entries;
     size_t n;
 
-    const int code = (random_below(2) ? stem_pop_first : stem_pop_last)(queue, this->what,
-                                                                        &entries, &n);
+    const int code = (random_below(2) ? stem_pop_first : stem_pop_last)(
+        queue, NULL, this->what, &entries, &n);
     if (code == STEM_OK) {
         must(n > 0 && n <= this->what);
         for (size_t i = 0; i < n; i++)

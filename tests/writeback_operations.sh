@@ -19,7 +19,7 @@ run() {
     done
 }
 
-suites="atomic batch batch_expect clear counters linearizable many pop update whole"
+suites="atomic batch batch_expect clear counters linearizable many pop range update whole"
 for options in "1048576 1" "67108864 50"; do
     # shellcheck disable=SC2086
     run $options ${STEM_TEST_SUITES:-$suites operations_model}

@@ -149,8 +149,8 @@ static int pop_entries(const place *where, int end, size_t n)
 {
     stem_entry *entries;
     size_t count;
-    int code = end == FIRST ? stem_pop_first(where->inside, n, &entries, &count)
-                            : stem_pop_last(where->inside, n, &entries, &count);
+    int code = end == FIRST ? stem_pop_first(where->inside, NULL, n, &entries, &count)
+                            : stem_pop_last(where->inside, NULL, n, &entries, &count);
     int status;
 
     if (code == STEM_NOTFOUND)

@@ -515,6 +515,12 @@ typedef struct stem_range {
     bool reverse; /* from the last to the first */
     bool keys_only;       /* values are not read: stem_iter_value is NULL */
     bool shallow;         /* this level's own keys, and nothing from below them */
+/* A string, or a copy of the fallback, in one owned buffer: stem_free. NULL when memory fails,
+ * and with a NULL fallback for every answer but STEM_OK.
+ *
+ *     char *host = stem_get_str_or(db, "host", "localhost");
+ *     int64_t port = stem_get_int_or(db, "port", 80); */
+STEM_API char *stem_get_str_or(stem_db *db, const char *key, const char *fallback);
     bool resume;          /* go on in another state when this one is gone; see below */
     uint64_t limit;       /* entries at most; 0 is no limit */
     uint64_t reserved[6]; /* zero, else STEM_EINVAL */

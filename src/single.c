@@ -333,3 +333,18 @@ bool stem_get_bool_or(stem_db *db, const char *key, bool fallback)
     stem_errcode_set(stem_get_bool(db, key, &fallback));
     return fallback;
 }
+
+char *stem_get_str_or(stem_db *db, const char *key, const char *fallback)
+{
+    char *text = NULL;
+    int code = stem_get_str(db, key, &text, NULL);
+
+    if (code != STEM_OK && fallback) {
+        text = strdup(fallback);
+        if (!text)
+            code = stem_fail_at(stem_fail(STEM_ENOMEM, "no memory for the fallback"),
+                                "get", key);
+    }
+    stem_errcode_set(code);
+    return text;
+}

@@ -233,6 +233,44 @@ START_TEST(a_key_is_there_from_its_put_to_its_removal)
 }
 END_TEST
 
+/* The fallback is copied, so that what comes back is always the caller's. */
+START_TEST(a_string_or_its_fallback_is_owned)
+{
+    open_db();
+    assert_ok(stem_put(db, "host", "example.org"));
+    assert_ok(stem_put(db, "empty", ""));
+    assert_ok(stem_put(db, "number", 7));
+    assert_ok(stem_put(db, "nul", stem_strn("a\0b", 3)));
+    const struct {
+        const char *key, *fallback, *expected;
+        int code;
+    } reads[] = {
+        {"host", "localhost", "example.org", STEM_OK},
+        {"host", NULL, "example.org", STEM_OK},
+        {"empty", "localhost", "", STEM_OK},
+        {"none", "localhost", "localhost", STEM_NOTFOUND},
+        {"none", "", "", STEM_NOTFOUND},
+        {"none", NULL, NULL, STEM_NOTFOUND},
+        {"number", "localhost", "localhost", STEM_ETYPE},
+        {"nul", "localhost", "localhost", STEM_ERANGE},
+        {"", NULL, NULL, STEM_EINVAL},
+    };
+
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        char *text = stem_get_str_or(db, reads[i].key, reads[i].fallback);
+
+        assert_code(stem_errcode(), reads[i].code);
+        if (reads[i].expected)
+            ck_assert_str_eq(text, reads[i].expected);
+        else
+            ck_assert_ptr_null(text);
+        ck_assert(!text || text != reads[i].fallback);
+        stem_free(text);
+    }
+    close_db();
+}
+END_TEST
+
 START_TEST(success_and_answers_leave_the_last_failure_alone)
 {
     int64_t n;
@@ -312,6 +350,10 @@ START_TEST(a_null_handle_or_output_is_refused)
     assert_code(stem_get_array(db, "k", STEM_ANY, NULL), STEM_EINVAL);
     ck_assert_int_eq(stem_get_int_or(NULL, "k", 4), 4);
     assert_code(stem_errcode(), STEM_EINVAL);
+    text = stem_get_str_or(NULL, "k", "fallback");
+    assert_code(stem_errcode(), STEM_EINVAL);
+    ck_assert_str_eq(text, "fallback");
+    stem_free(text);
     close_db();
 }
 END_TEST
@@ -327,6 +369,7 @@ int main(void)
     tcase_add_test(types, bools_floats_strings_and_values_become_what_they_are);
     tcase_add_test(types, vectors_of_every_c_element_type_come_back);
     tcase_add_test(types, put_evaluates_each_argument_once);
+    tcase_add_test(keys, a_string_or_its_fallback_is_owned);
     tcase_add_test(keys, a_key_is_there_from_its_put_to_its_removal);
     tcase_add_test(keys, success_and_answers_leave_the_last_failure_alone);
     tcase_add_test(keys, a_failure_names_the_operation_the_path_and_the_cause);

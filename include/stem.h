@@ -391,14 +391,16 @@ typedef struct stem_options {
  * `options` may be NULL. The directory open already in this process, by whatever name,
  * gives another handle on the same engine.
  *
- * STEM_NOTFOUND, STEM_EXISTS as the options ask; STEM_ELOCKED when another process has
+ * STEM_NOTFOUND, STEM_EXISTS as the options ask, and stem_errmsg() then says so, as after a
+ * failure; STEM_ELOCKED when another process has
  * it open and not both share it (nothing is touched); STEM_EFORMAT when the directory holds anything but a
  * Stem database of this format (nothing is touched); STEM_ECORRUPT for a database
  * whose CURRENT is gone, or whose MANIFEST or logs are damaged: the text names the file and
  * says how to go on; STEM_EIO for missing parents,
  * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
- * process forked from one that had used LevelDB; STEM_ENOTSUP for a location this
- * build has no engine for.
+ * process forked from one that had used LevelDB; STEM_ENOTSUP for a location that this build
+ * has no engine for: what stands before a ':' is the name of one, unless a '/' comes first, so
+ * that a directory is "./a:b" and not "a:b", whether it is there or not.
  *
  * With a server (docs/wire.md): user and scope are percent-encoded, the scope is a path in
  * text form. STEM_EIO when it cannot be reached, STEM_EACCES when it does not let the user
@@ -424,8 +426,7 @@ STEM_API int stem_close_discard(stem_db *db);
  * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
  * STEM_EFORMAT when it is no Stem database, STEM_ELOCKED while it is open anywhere,
  * this process included. When files of others keep the directory the database is gone
- * all the same, and the answer is STEM_EXISTS: the one answer that sets stem_errmsg(),
- * which names what is left. */
+ * all the same, and the answer is STEM_EXISTS, and stem_errmsg() names what is left. */
 STEM_API int stem_destroy(const char *location);
 
 /* ---- Handles ---------------------------------------------------------------------- */

@@ -153,12 +153,28 @@ static int fail_location(int code, const char *operation, const char *location)
     return stem_fail_at(code, operation, shown);
 }
 
+/* Says what an answer of an open is about. */
+static void explain_answer(int code, const stem_options *options)
+{
+    if (code == STEM_EXISTS)
+        stem_failure_set(code, "there is a database already, and must_be_new is set");
+    else
+        stem_failure_set(code, "there is no database, and %s is set",
+                         options->must_exist ? "must_exist" : "read_only");
+}
+
 int stem_open(stem_db **db, const char *location, const stem_options *options)
 {
     static const stem_options defaults;
 
-    int code = open_location(db, location, options ? options : &defaults);
-    return code < 0 ? fail_location(code, "open", location) : code;
+    if (!options)
+        options = &defaults;
+    const int code = open_location(db, location, options);
+    if (code == STEM_OK)
+        return code;
+    if (code > 0)
+        explain_answer(code, options);
+    return fail_location(code, "open", location);
 }
 
 static void let_go_of_frozen(void *held, stem_engine *engine)

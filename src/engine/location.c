@@ -304,32 +304,65 @@ static int acquire_memory(const stem_options *options, stem_engine **engine)
 
 /* ---- Locations -------------------------------------------------------------------- */
 
-static const char *const other_schemes[] = {"unix:", "stem://", "stems://",
-                                            "postgresql://", "postgres://"};
+static const char leveldb_scheme[] = "leveldb:", memory_scheme[] = "mem:";
 
-/* The scheme of a location elsewhere, or NULL. */
-static const char *other_scheme(const char *location)
+/* Bytes of the scheme that a location begins with, its ':' included, or 0: as with hosts of
+ * scp, a ':' before any '/' ends one, whatever there is in the working directory. */
+static size_t scheme_len(const char *location)
 {
-    if (!location)
-        return NULL;
-    for (size_t i = 0; i < sizeof other_schemes / sizeof *other_schemes; i++)
-        if (strncmp(location, other_schemes[i], strlen(other_schemes[i])) == 0)
-            return other_schemes[i];
-    return NULL;
+    const size_t len = location ? strcspn(location, ":/") : 0;
+
+    return location && location[len] == ':' ? len + 1 : 0;
 }
 
-void stem_location_show(const char *location, char *out, size_t size)
+static bool has_scheme(const char *location, const char *scheme)
 {
-    if (!location)
-        location = "";
-    const char *elsewhere = other_scheme(location);
-    const char *colon = elsewhere ? strchr(location + strlen(elsewhere), ':') : NULL;
-    const char *at = colon ? strrchr(colon, '@') : NULL;
+    return location && strncmp(location, scheme, strlen(scheme)) == 0;
+}
 
-    if (at)
-        snprintf(out, size, "%.*s***%s", (int)(colon + 1 - location), location, at);
-    else
-        snprintf(out, size, "%s", location);
+static bool is_memory(const char *location)
+{
+    return has_scheme(location, memory_scheme);
+}
+
+/* The directory that a location names, or NULL. */
+static const char *directory_in(const char *location)
+{
+    if (has_scheme(location, leveldb_scheme))
+        return location + strlen(leveldb_scheme);
+    return scheme_len(location) == 0 ? location : NULL;
+}
+
+/* What a location of this build may begin with. */
+#ifdef HAVE_HIREDIS
+#define KNOWN_LOCATIONS "leveldb:, mem:, unix:, stem:// or stems://"
+#else
+#define KNOWN_LOCATIONS "leveldb: or mem: in this build"
+#endif
+
+static int fail_unknown(void)
+{
+    return stem_fail(STEM_ENOTSUP,
+                     "no engine has that name; a location is a directory, or begins "
+                     "with " KNOWN_LOCATIONS
+                     " (a directory with a ':' in its first name is written ./NAME)");
+}
+
+/* Whether a location that no server has names an engine, and what the engine has. */
+static int check_location(const char *location)
+{
+    const char *directory = directory_in(location);
+
+    if (!location || !*location)
+        return stem_fail(STEM_EINVAL, "the location is %s", location ? "empty" : "NULL");
+    if (is_memory(location))
+        return location[strlen(memory_scheme)]
+                   ? stem_fail(STEM_EINVAL, "nothing follows %s", memory_scheme)
+                   : STEM_OK;
+    if (!directory)
+        return fail_unknown();
+    return *directory ? STEM_OK
+                      : stem_fail(STEM_EINVAL, "no directory follows %s", leveldb_scheme);
 }
 
 /* ---- Databases that a server has ---------------------------------------------------- */
@@ -356,9 +389,30 @@ int stem_remote_open(const char *location, const stem_options *options,
 }
 #endif
 
-static bool is_memory(const char *location)
+/* Where a password may begin in a location, or NULL: of what a server has behind the user's
+ * name, and anywhere in what is not understood. */
+static const char *possible_password(const char *location)
 {
-    return location && strcmp(location, "mem:") == 0;
+    if (directory_in(location))
+        return NULL;
+    const char *rest = location + scheme_len(location);
+    const char *colon = strchr(rest, ':');
+    if (!is_served(location))
+        return rest;
+    return colon ? colon + 1 : NULL;
+}
+
+void stem_location_show(const char *location, char *out, size_t size)
+{
+    if (!location)
+        location = "";
+    const char *password = possible_password(location);
+    const char *at = password ? strrchr(password, '@') : NULL;
+
+    if (at)
+        snprintf(out, size, "%.*s***%s", (int)(password - location), location, at);
+    else
+        snprintf(out, size, "%s", location);
 }
 
 /* An option of those whom a server asks who they are. */
@@ -394,29 +448,6 @@ static int check_sharing(const char *location, const stem_options *options,
 
 /* ---- Acquiring and releasing -------------------------------------------------------- */
 
-/* The directory that a location names, or NULL after a failure. */
-static const char *directory_of(const char *location)
-{
-    static const char scheme[] = "leveldb:";
-
-    if (!location || !*location) {
-        stem_fail(STEM_EINVAL, "the location is %s", location ? "empty" : "NULL");
-        return NULL;
-    }
-    const char *elsewhere = other_scheme(location);
-    if (elsewhere) {
-        stem_fail(STEM_ENOTSUP, "this build has no engine for %s locations", elsewhere);
-        return NULL;
-    }
-    if (strncmp(location, scheme, sizeof scheme - 1) != 0)
-        return location;
-    if (!location[sizeof scheme - 1]) {
-        stem_fail(STEM_EINVAL, "no directory follows leveldb:");
-        return NULL;
-    }
-    return location + sizeof scheme - 1;
-}
-
 int stem_engine_acquire(const char *location, const stem_options *options,
                         const stem_engine_host *host, stem_engine **engine)
 {
@@ -426,14 +457,9 @@ int stem_engine_acquire(const char *location, const stem_options *options,
         pthread_once(&once, watch_forks);
         return stem_remote_open(location, options, engine);
     }
-    if (other_scheme(location) && options->writeback_bytes != 0)
-        return stem_fail(STEM_EINVAL,
-                         "option writeback_bytes is for a directory or mem:");
-    const char *path = is_memory(location) ? location : directory_of(location);
-
-    if (!path)
-        return stem_errcode();
-    int code = check_no_client_options(options);
+    int code = check_location(location);
+    if (code == STEM_OK)
+        code = check_no_client_options(options);
     if (code == STEM_OK)
         code = stem_store_check_options(options);
     if (code == STEM_OK && options->shared)
@@ -441,8 +467,9 @@ int stem_engine_acquire(const char *location, const stem_options *options,
     if (code != STEM_OK)
         return code;
     pthread_once(&once, watch_forks);
-    return is_memory(location) ? acquire_memory(options, engine)
-                               : acquire_directory(path, options, host, engine);
+    return is_memory(location)
+               ? acquire_memory(options, engine)
+               : acquire_directory(directory_in(location), options, host, engine);
 }
 
 /* The engine's entry, or NULL for a served database, whose engine nobody shares;
@@ -560,19 +587,18 @@ static int destroy_directory(stem_directory *dir)
 
 int stem_engine_destroy(const char *location)
 {
-    const char *path =
-        is_memory(location) || is_served(location) ? NULL : directory_of(location);
     stem_directory dir;
     bool made;
 
-    if (is_memory(location))
-        return stem_fail(STEM_EINVAL, "mem: databases end with their last handle");
     if (is_served(location))
         return stem_fail(STEM_EINVAL, "a served database is removed where it is served");
-    if (!path)
-        return stem_errcode();
+    int code = check_location(location);
+    if (code == STEM_OK && is_memory(location))
+        code = stem_fail(STEM_EINVAL, "mem: databases end with their last handle");
+    if (code != STEM_OK)
+        return code;
     pthread_mutex_lock(&registry_lock);
-    int code = stem_directory_open(path, false, &dir, &made);
+    code = stem_directory_open(directory_in(location), false, &dir, &made);
     if (code == STEM_OK) {
         code = destroy_directory(&dir);
         stem_directory_close(&dir);

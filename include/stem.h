@@ -976,6 +976,41 @@ STEM_API stem_value stem_value_itself(stem_value value);
 #define STEM_VALUE(x) \
     _Generic((x), \
         _Bool: stem_bool, \
+/* ---- Values by pointer ------------------------------------------------------------- */
+
+/* For languages whose foreign functions cannot pass a struct with a union in it (ctypes of
+ * Python, LuaJIT, Node): every constructor, and every call above that takes a stem_value, once
+ * more, with pointers and numbers alone. A name that ends in _ref does what its namesake does. */
+
+/* As the constructors; STEM_EINVAL when `out` is NULL. What `out` held before is not freed. */
+STEM_API int stem_set_nil(stem_value *out);
+STEM_API int stem_set_bool(stem_value *out, int x);
+STEM_API int stem_set_int(stem_value *out, int64_t x);
+STEM_API int stem_set_uint(stem_value *out, uint64_t x);
+STEM_API int stem_set_float(stem_value *out, double x);
+STEM_API int stem_set_str(stem_value *out, const char *x);
+STEM_API int stem_set_strn(stem_value *out, const char *x, size_t len);
+STEM_API int stem_set_bin(stem_value *out, const void *data, size_t len);
+STEM_API int stem_set_time(stem_value *out, int64_t seconds, uint32_t nanoseconds);
+STEM_API int stem_set_array(stem_value *out, int dtype, const void *data, int ndim,
+                            const uint64_t *shape);
+/* Of one dimension, as stem_array1 and stem_vec. */
+STEM_API int stem_set_vec(stem_value *out, int dtype, const void *data, uint64_t n);
+STEM_API int stem_set_packed(stem_value *out, const void *data, size_t len);
+STEM_API int stem_set_ext(stem_value *out, int code, const void *data, size_t len);
+
+STEM_API int stem_put_ref(stem_db *db, const char *key, const stem_value *value);
+STEM_API int stem_insert_ref(stem_db *db, const char *key, const stem_value *value);
+STEM_API int stem_replace_ref(stem_db *db, const char *key, const stem_value *value);
+STEM_API int stem_get_or_put_ref(stem_db *db, const char *key, const stem_value *value,
+                                 stem_value *now);
+STEM_API int stem_cas_ref(stem_db *db, const char *key, const stem_value *expected,
+                          const stem_value *desired);
+STEM_API int stem_batch_put_ref(stem_batch *batch, stem_db *db, const char *key,
+                                const stem_value *value);
+STEM_API int stem_batch_expect_ref(stem_batch *batch, stem_db *db, const char *key,
+                                   const stem_value *value);
+
         char: stem_int, \
         signed char: stem_int, \
         short: stem_int, \

@@ -74,6 +74,16 @@ extern "C" {
 #define STEM_API
 #endif
 
+/* Behind each member of a struct of options: their zero is a default in C++ too, so that no
+ * compiler warns of the members that an initializer leaves out. */
+/* clang-format off */
+#ifdef __cplusplus
+#define STEM_ZERO {}
+#else
+#define STEM_ZERO
+#endif
+/* clang-format on */
+
 #define STEM_VERSION_MAJOR 0
 #define STEM_VERSION_MINOR 1
 #define STEM_VERSION_PATCH 0
@@ -340,43 +350,46 @@ typedef struct stem_db stem_db;
  * be named), else STEM_EINVAL. */
 typedef struct stem_options {
     /* Of the handle, and of all that derive from it. */
-    bool read_only; /* writes answer STEM_EREADONLY; implies must_exist */
-    bool sync; /* every commit survives a crash of the machine, not just of the process */
+    bool read_only STEM_ZERO; /* writes answer STEM_EREADONLY; implies must_exist */
+    bool sync STEM_ZERO;      /* a commit survives a crash of the machine, too */
 
     /* Of this open. */
-    bool must_exist; /* STEM_NOTFOUND when there is no database, and nothing is created */
-    bool must_be_new; /* STEM_EXISTS when there is one */
-    bool
-        shared; /* other processes may have the directory open too; see "Sharing" below */
+    bool must_exist STEM_ZERO;  /* STEM_NOTFOUND, creating nothing, without a database */
+    bool must_be_new STEM_ZERO; /* STEM_EXISTS when there is one */
+    bool shared STEM_ZERO;      /* other processes may have it open too; see "Sharing" */
 
     /* Of the whole database. docs/options.md has the measurements behind the defaults. */
-    bool no_compression;       /* store blocks as they are; default Snappy */
-    bool no_verify;            /* do not verify checksums on reads; default verify */
-    bool no_bloom;             /* no bloom filter */
-    int bloom_bits;            /* bits per key, 1 to 64; default 10 */
-    int max_open_files;        /* table files kept open, 74 to 50,000; default 1,000 */
-    size_t cache_bytes;        /* block cache, 64 KiB to 1 TiB; default 32 MiB */
-    size_t write_buffer_bytes; /* 64 KiB to 1 GiB; default 4 MiB */
-    size_t block_bytes;        /* 1 KiB to 4 MiB; default 4 KiB */
+    bool no_compression STEM_ZERO; /* store blocks as they are; default Snappy */
+    bool no_verify STEM_ZERO;      /* do not verify checksums on reads; default verify */
+    bool no_bloom STEM_ZERO;       /* no bloom filter */
+    int bloom_bits STEM_ZERO;      /* bits per key, 1 to 64; default 10 */
+    int max_open_files STEM_ZERO; /* table files kept open, 74 to 50,000; default 1,000 */
+    size_t cache_bytes STEM_ZERO; /* block cache, 64 KiB to 1 TiB; default 32 MiB */
+    size_t write_buffer_bytes STEM_ZERO; /* 64 KiB to 1 GiB; default 4 MiB */
+    size_t block_bytes STEM_ZERO;        /* 1 KiB to 4 MiB; default 4 KiB */
 
     /* Write-back: memory for commits that are not on the disk yet, and for values that are
      * read again; default none. See "Write-back" below. */
-    size_t writeback_bytes; /* 1 MiB to 1 GiB */
-    size_t writeback_ms;    /* 1 to 60,000, only with writeback_bytes; default 50 */
+    size_t writeback_bytes STEM_ZERO; /* 1 MiB to 1 GiB */
+    size_t writeback_ms STEM_ZERO;    /* 1 to 60,000; default 50; needs writeback_bytes */
 
-    /* Of a served database, where those above from no_compression on are STEM_EINVAL. */
-    const char *password;      /* of the user in the location; used by stem_open alone */
-    const char *password_file; /* or its first line; or else STEM_PASSWORD's value */
-    const char *ca_file; /* for stems://: who is trusted (PEM); default the system's */
-    size_t
-        timeout_ms; /* for one answer, 1 to 3,600,000; default 30,000; for `shared`, too */
+    /* Of a served database, where those above from no_compression on are STEM_EINVAL. The
+     * password of the user in the location is used by stem_open alone. */
+    const char *password STEM_ZERO;
+    const char *password_file STEM_ZERO; /* its first line; else $STEM_PASSWORD */
+    const char *ca_file STEM_ZERO;       /* PEM, for stems://; default the system's */
+    /* For one answer, 1 to 3,600,000; default 30,000. Of `shared` too. */
+    size_t timeout_ms STEM_ZERO;
 
-    uint64_t reserved[6]; /* zero, else STEM_EINVAL */
+    uint64_t reserved[6] STEM_ZERO; /* zero, else STEM_EINVAL */
 } stem_options;
 
+/* stem_open(&db, "./app.db", STEM_OPTIONS(.sync = true)). In C++20 too, with the members in
+ * the order of their declaration, as the language has it. */
 #ifndef __cplusplus
-/* stem_open(&db, "./app.db", STEM_OPTIONS(.sync = true)) */
 #define STEM_OPTIONS(...) (&(const stem_options){__VA_ARGS__})
+#else
+#define STEM_OPTIONS(...) (stem_address_of(stem_options{__VA_ARGS__}))
 #endif
 
 /* Opens, and unless told otherwise makes, the database at `location`:
@@ -502,6 +515,12 @@ STEM_API int64_t stem_get_int_or(stem_db *db, const char *key, int64_t fallback)
 STEM_API uint64_t stem_get_uint_or(stem_db *db, const char *key, uint64_t fallback);
 STEM_API double stem_get_float_or(stem_db *db, const char *key, double fallback);
 STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
+/* A string, or a copy of the fallback, in one owned buffer: stem_free. NULL when memory fails,
+ * and with a NULL fallback for every answer but STEM_OK.
+ *
+ *     char *host = stem_get_str_or(db, "host", "localhost");
+ *     int64_t port = stem_get_int_or(db, "port", 80); */
+STEM_API char *stem_get_str_or(stem_db *db, const char *key, const char *fallback);
 
 /* ---- Reading in order ------------------------------------------------------------- */
 
@@ -510,26 +529,21 @@ STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
  * keys under "a" lie after "a" and before any other name that follows it. Where
  * several bounds are given, all hold. NULL and "" are no bound. */
 typedef struct stem_range {
-    const char *gt, *gte, *lt, *lte;
-    const char
-        *prefix;  /* the start of the first component; kept in the keys that come back */
-    bool reverse; /* from the last to the first */
-    bool keys_only;       /* values are not read: stem_iter_value is NULL */
-    bool shallow;         /* this level's own keys, and nothing from below them */
-/* A string, or a copy of the fallback, in one owned buffer: stem_free. NULL when memory fails,
- * and with a NULL fallback for every answer but STEM_OK.
- *
- *     char *host = stem_get_str_or(db, "host", "localhost");
- *     int64_t port = stem_get_int_or(db, "port", 80); */
-STEM_API char *stem_get_str_or(stem_db *db, const char *key, const char *fallback);
-    bool resume;          /* go on in another state when this one is gone; see below */
-    uint64_t limit;       /* entries at most; 0 is no limit */
-    uint64_t reserved[6]; /* zero, else STEM_EINVAL */
+    const char *gt STEM_ZERO, *gte STEM_ZERO, *lt STEM_ZERO, *lte STEM_ZERO;
+    const char *prefix STEM_ZERO; /* how the first component begins; the keys keep it */
+    bool reverse STEM_ZERO;       /* from the last to the first */
+    bool keys_only STEM_ZERO;     /* values are not read: stem_iter_value is NULL */
+    bool shallow STEM_ZERO;       /* this level's own keys, and nothing from below them */
+    bool resume STEM_ZERO; /* go on in another state when this one is gone; see below */
+    uint64_t limit STEM_ZERO;       /* entries at most; 0 is no limit */
+    uint64_t reserved[6] STEM_ZERO; /* zero, else STEM_EINVAL */
 } stem_range;
 
+/* stem_iter_open(db, STEM_RANGE(.gte = "a", .limit = 10)); see STEM_OPTIONS. */
 #ifndef __cplusplus
-/* stem_iter_open(db, STEM_RANGE(.gte = "a", .limit = 10)) */
 #define STEM_RANGE(...) (&(const stem_range){__VA_ARGS__})
+#else
+#define STEM_RANGE(...) (stem_address_of(stem_range{__VA_ARGS__}))
 #endif
 
 typedef struct stem_iter stem_iter;
@@ -569,6 +583,10 @@ STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
  * never stepped over. */
 STEM_API bool stem_iter_next(stem_iter *iter);
 
+/* The failure that ended the walk; STEM_OK while there was none, and at the end. It changes
+ * neither stem_errcode() nor stem_errmsg(), which the step that failed has set. */
+STEM_API int stem_iter_code(const stem_iter *iter);
+
 /* Moves so that the next step arrives at the first entry at or after the path `names`
  * below the handle, in reverse at or before it. The walk has no entries outside its range: a
  * path before it arrives at its start, as one in a gap arrives behind the gap, and one behind it
@@ -592,10 +610,6 @@ STEM_API int stem_iter_close(stem_iter *iter);
 
 /* The names one level down, each once, in one or two seeks a name however much lies
  * below it. An iterator as above: the key is the name, the value is the name's own or
-/* The failure that ended the walk; STEM_OK while there was none, and at the end. It changes
- * neither stem_errcode() nor stem_errmsg(), which the step that failed has set. */
-STEM_API int stem_iter_code(const stem_iter *iter);
-
  * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. Bounds
  * compare names, and take what lies below them along. It resumes without being asked to:
  * what is said there of keys holds for names, and what is said of one name is true of one
@@ -962,20 +976,6 @@ STEM_API int stem_json_parse(const char *text, size_t len, stem_value *out);
 STEM_API int stem_put_json(stem_db *db, const char *key, const char *text);
 STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text);
 
-/* ---- stem_put, stem_vec: the constructor chosen by the C type --------------------- */
-
-STEM_API stem_value stem_value_itself(stem_value value);
-
-#ifndef __cplusplus
-#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-
-/* The stem_value of any C arithmetic type (but long double), string or stem_value. A
- * comparison, and C11's `true`, have type int: write stem_bool(x). Other pointers do not
- * compile. */
-/* clang-format off */
-#define STEM_VALUE(x) \
-    _Generic((x), \
-        _Bool: stem_bool, \
 /* ---- Values by pointer ------------------------------------------------------------- */
 
 /* For languages whose foreign functions cannot pass a struct with a union in it (ctypes of
@@ -1011,6 +1011,20 @@ STEM_API int stem_batch_put_ref(stem_batch *batch, stem_db *db, const char *key,
 STEM_API int stem_batch_expect_ref(stem_batch *batch, stem_db *db, const char *key,
                                    const stem_value *value);
 
+/* ---- stem_put, stem_vec: the constructor chosen by the C type --------------------- */
+
+STEM_API stem_value stem_value_itself(stem_value value);
+
+#ifndef __cplusplus
+#if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+
+/* The stem_value of any C arithmetic type (but long double), string or stem_value. A
+ * comparison, and C11's `true`, have type int: write stem_bool(x). Other pointers do not
+ * compile. */
+/* clang-format off */
+#define STEM_VALUE(x) \
+    _Generic((x), \
+        _Bool: stem_bool, \
         char: stem_int, \
         signed char: stem_int, \
         short: stem_int, \
@@ -1065,6 +1079,12 @@ STEM_API int stem_batch_expect_ref(stem_batch *batch, stem_db *db, const char *k
 #endif /* C11 */
 #else  /* C++ */
 } /* extern "C" */
+
+/* Of a temporary, until the end of the expression that it stands in. */
+template <typename T> inline const T *stem_address_of(const T &x)
+{
+    return &x;
+}
 
 /* The C macros as exact-match templates: what has no specialisation does not compile. */
 template <typename T> struct stem_value_maker;

@@ -1,5 +1,5 @@
 /*
- * stem.h in C++17: the same calls as in C11, as templates.
+ * stem.h in C++: the same calls as in C11, as templates, and in C++20 the macros for options.
  */
 #include <complex>
 #include <cstdio>
@@ -78,19 +78,56 @@ static void arrays()
     expect_dtype<std::complex<double>>("complex<double>", STEM_C128);
 }
 
+#if __cplusplus >= 202002L
+static void expect_ok(const char *what, int code)
+{
+    if (code != STEM_OK) {
+        std::printf("%s: %s\n", what, stem_errmsg());
+        failures++;
+    }
+}
+
+/* One member, several, all in the order of their declaration, and none. */
+static void options()
+{
+    stem_db *db = nullptr;
+    stem_entry *entries = nullptr;
+    size_t n = 0;
+    uint64_t count = 0;
+
+    expect_ok("options", stem_open(&db, "mem:",
+                                   STEM_OPTIONS(.sync = true, .must_be_new = true,
+                                                .cache_bytes = 1 << 20)));
+    expect_ok("put", stem_put(db, "b", 7));
+    expect_ok("range", stem_count(db, STEM_RANGE(.gte = "a", .limit = 10), &count));
+    expect_ok("bound", stem_pop_first(db, STEM_RANGE(.prefix = "b"), 1, &entries, &n));
+    expect_ok("none", stem_clear(db, STEM_RANGE()));
+    if (count != 1 || n != 1) {
+        std::printf("the range spans %llu and %zu\n",
+                    static_cast<unsigned long long>(count), n);
+        failures++;
+    }
+    stem_entries_free(entries, n);
+    stem_close(db);
+}
+#endif
+
 int main()
 {
     stem_db *db = nullptr, *sub = nullptr;
-    stem_options options = {};
+    stem_options chosen = {};
 
-    options.cache_bytes = 1 << 20;
-    if (stem_open(&db, "mem:", &options) != STEM_OK ||
+    chosen.cache_bytes = 1 << 20;
+    if (stem_open(&db, "mem:", &chosen) != STEM_OK ||
         (sub = stem_sub(db, "a", "b")) == nullptr) {
         std::printf("%s\n", stem_errmsg());
         return 1;
     }
     scalars(sub);
     arrays();
+#if __cplusplus >= 202002L
+    options();
+#endif
     stem_close(sub);
     stem_close(db);
     return failures == 0 ? 0 : 1;

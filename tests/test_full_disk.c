@@ -378,6 +378,95 @@ START_TEST(reading_goes_on_where_a_table_would_find_no_room)
 }
 END_TEST
 
+/* Values that compress to next to nothing, of which tables need little room. */
+static int put_same(stem_db *db, int number)
+{
+    char key[32], value[1000];
+
+    snprintf(key, sizeof key, "%d", number);
+    memset(value, 'a', sizeof value);
+    return stem_put(db, key, stem_bin(value, sizeof value));
+}
+
+static void put_same_until_refused(stem_db *db, int *number)
+{
+    int code;
+
+    while ((code = put_same(db, (*number)++)) == STEM_OK)
+        must(*number < 20000);
+    must(code == STEM_EIO);
+}
+
+/* On a disk that is full and then has room again, of every size: a put works where it does after
+ * closing and opening. */
+static void use_room_again(void *argument)
+{
+    ledger *book = argument;
+    int number = 0, worked = 0;
+    stem_db *db;
+
+    must_ok(stem_open(&db, book->path, &book->options));
+    for (int i = 0; i < 1000; i++)
+        must_ok(put_same(db, number++));
+    for (long room = 0; room <= 1 << 20; room = room == 0 ? 8192 : room * 2) {
+        fill_disk(book, 0);
+        put_same_until_refused(db, &number);
+        fill_disk(book, room);
+        const int code = stem_put(db, "y", (int)room);
+        worked += code == STEM_OK;
+        bool is_open = code == STEM_OK || stem_close_discard(db) != STEM_OK;
+        if (!is_open) {
+            is_open = stem_open(&db, book->path, &book->options) == STEM_OK;
+            must(!is_open || put_same(db, number) != STEM_OK);
+        }
+        empty_disk(book);
+        if (!is_open)
+            must_ok(stem_open(&db, book->path, &book->options));
+        must_ok(stem_put(db, "z", (int)room));
+    }
+    must(worked >= 4);
+    must_ok(stem_close(db));
+}
+
+static const size_t memories[] = {0, 1 << 20};
+
+START_TEST(a_disk_with_room_again_is_written_to_as_a_reopen_would)
+{
+    ledger *book = make_ledger();
+
+    book->disk_bytes = 4 << 20;
+    book->options.writeback_bytes = memories[_i];
+    mount_disk(book);
+    assert_child_ends_well(start_child(use_room_again, book));
+}
+END_TEST
+
+/* The links of a trial that was killed go, and what they keep with them. */
+START_TEST(a_trial_that_died_is_cleared_away)
+{
+    const char *path = path_in(temp_dir(), "d");
+    char trial[4096];
+    stem_db *db;
+
+    for (int i = 0; i < 2; i++) {
+        assert_ok(stem_open(&db, path, NULL));
+        assert_ok(stem_put(db, "key", 1));
+        assert_ok(stem_close(db));
+        snprintf(trial, sizeof trial, "%s/000001.dbtmp", path);
+        ck_assert_int_eq(mkdir(trial, 0777), 0);
+        write_file(path_in(trial, "000005.ldb"), "a table");
+        if (i == 0) {
+            assert_ok(stem_open(&db, path, NULL));
+            assert_ok(stem_has(db, "key"));
+            assert_ok(stem_close(db));
+        } else {
+            assert_ok(stem_destroy(path));
+        }
+        ck_assert_int_ne(access(trial, F_OK), 0);
+    }
+}
+END_TEST
+
 /* ---- Tables that cannot be written ------------------------------------------------ */
 
 enum { BLOCKED = 400 };
@@ -634,9 +723,12 @@ int main(void)
     tcase_add_loop_test(disk, a_database_waits_unharmed_for_room_to_be_opened, 0,
                         DISKS_WITHOUT_WRITEBACK);
     tcase_add_test(disk, reading_goes_on_where_a_table_would_find_no_room);
+    tcase_add_loop_test(disk, a_disk_with_room_again_is_written_to_as_a_reopen_would, 0,
+                        (int)(sizeof memories / sizeof *memories));
     tcase_add_test(disk, a_database_that_finds_no_room_is_not_half_made);
     if (has_disks)
         suite_add_tcase(suite, disk);
+    tcase_add_test(tables, a_trial_that_died_is_cleared_away);
     tcase_add_test(tables, writing_goes_on_after_tables_could_not_be_written);
     tcase_add_test(tables, what_a_failed_write_has_left_in_the_manifest_is_no_end);
     tcase_add_test(tables, a_snapshot_and_an_iterator_put_mending_off_and_nothing_else);

@@ -21,6 +21,7 @@
 #include "../error.h"
 #include "descriptor.h"
 #include "directory_names.h"
+#include "directory_trial.h"
 
 static const char marker_magic[] = "Stem database, format ";
 static const char marker_text[] = "Stem database, format 1\n";
@@ -461,6 +462,7 @@ int stem_directory_clear(const stem_directory *dir)
 {
     int code = remove_file(dir, "CURRENT");
 
+    stem_directory_clear_trial(dir);
     if (code == STEM_OK)
         code = remove_files(dir);
     if (code == STEM_OK)

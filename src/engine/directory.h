@@ -100,6 +100,9 @@ int stem_directory_sync_names(const stem_directory *dir);
  * descriptors, and a file system that takes files and makes them durable. */
 int stem_directory_probe(const stem_directory *dir, uint64_t bytes);
 
+/* Bytes that are free on the file system; 0 when it does not say. */
+uint64_t stem_directory_room(const stem_directory *dir);
+
 /* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a
  * removal cut short never opens as an earlier state. The lock must be held. */
 int stem_directory_clear(const stem_directory *dir);

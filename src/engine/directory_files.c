@@ -192,6 +192,13 @@ static bool has_room(int fd, uint64_t bytes)
     return (uint64_t)space.f_bavail * space.f_frsize >= bytes;
 }
 
+uint64_t stem_directory_room(const stem_directory *dir)
+{
+    struct statvfs space;
+
+    return fstatvfs(dir->fd, &space) == 0 ? (uint64_t)space.f_bavail * space.f_frsize : 0;
+}
+
 int stem_directory_probe(const stem_directory *dir, uint64_t bytes)
 {
     /* A name that LevelDB itself takes for one of its temporary files. */

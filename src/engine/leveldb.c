@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../error.h"
+#include "directory_trial.h"
 #include "leveldb_engine.h"
 #include "leveldb_recovery.h"
 #include "option.h"
@@ -278,6 +279,7 @@ static int start(leveldb_engine *engine, bool is_first)
         code = stem_leveldb_check_recovery(engine->dir, engine->verify);
     if (code != STEM_OK)
         return code;
+    stem_directory_clear_trial(engine->dir);
     leveldb_options_set_create_if_missing(engine->options, engine->is_new);
     engine->db =
         leveldb_open(engine->options, stem_directory_name(engine->dir), &message);

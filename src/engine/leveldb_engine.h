@@ -53,7 +53,10 @@ typedef struct leveldb_engine {
     /* One write at a time: when one fails, the next must not go behind its torn
      * record. */
     pthread_mutex_t write_lock;
-    bool must_repair;             /* the newest log may be torn; under write_lock */
+    bool must_repair; /* the newest log may be torn; under write_lock */
+    /* When LevelDB could last not be opened in a trial, 0 for never since it was mended, and
+     * the room that there was; under write_lock. */
+    uint64_t failed_trial_ns, failed_trial_room;
     leveldb_writebatch_t *single; /* what a commit of one write uses again; the same */
     _Atomic(leveldb_writebatch_t *) spare; /* for a commit of several writes, or NULL */
     atomic_uint_least64_t repairs;

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "../clock.h"
 #include "../error.h"
+#include "directory_trial.h"
 #include "leveldb_engine.h"
 #include "leveldb_log.h"
 #include "leveldb_manifest.h"
@@ -136,6 +138,60 @@ static uint64_t table_bytes(leveldb_engine *engine, uint64_t log_bytes)
            log_bytes;
 }
 
+/* Whether LevelDB could be opened, tried on links to its files. */
+static bool can_open(leveldb_engine *engine)
+{
+    stem_directory trial;
+    char *message = NULL;
+
+    if (stem_directory_open_trial(engine->dir, &trial) != STEM_OK)
+        return false;
+    leveldb_t *db = leveldb_open(engine->options, stem_directory_name(&trial), &message);
+    const bool is_open = message == NULL;
+    if (is_open)
+        leveldb_close(db);
+    leveldb_free(message);
+    stem_directory_close_trial(engine->dir, &trial);
+    return is_open;
+}
+
+/* Whether a trial may come out otherwise than the last one, which has failed. */
+static bool is_worth_trying(const leveldb_engine *engine, uint64_t room)
+{
+    enum { MORE_ROOM = 64 << 10 };
+    static const uint64_t second = UINT64_C(1000000000);
+
+    return engine->failed_trial_ns == 0 ||
+           room >= engine->failed_trial_room + MORE_ROOM ||
+           stem_clock() >= engine->failed_trial_ns + second;
+}
+
+/* STEM_OK when LevelDB can be written to again, or closed and opened. Where there is not the
+ * room that it needs at most it may need less, as what compresses well does: that is tried. A
+ * database that is closed has nothing to lose by trying in earnest. */
+static int find_room(leveldb_engine *engine, uint64_t most)
+{
+    enum { LEAST = 16 << 10 };
+    stem_failure cause;
+
+    int code = stem_directory_probe(engine->dir, most);
+    if (code == STEM_OK)
+        return STEM_OK;
+    stem_failure_save(&cause);
+    code = stem_directory_probe(engine->dir, LEAST);
+    if (code != STEM_OK)
+        return code;
+    const uint64_t room = stem_directory_room(engine->dir);
+    bool is_found = false;
+    if (is_worth_trying(engine, room)) {
+        engine->failed_trial_room = room;
+        engine->failed_trial_ns = stem_clock();
+        is_found = !engine->db || can_open(engine);
+    }
+    stem_failure_restore(&cause);
+    return is_found ? STEM_OK : cause.code;
+}
+
 static int repair(leveldb_engine *engine)
 {
     stem_directory_usage usage;
@@ -147,8 +203,7 @@ static int repair(leveldb_engine *engine)
     /* Without room for the table that the log becomes, trying would turn a log that
      * cannot be written into a database that cannot be; and without what opening needs,
      * closing would end reading too. */
-    code = stem_directory_probe(engine->dir,
-                                table_bytes(engine, usage.log_bytes) + ROOM_TO_SPARE);
+    code = find_room(engine, table_bytes(engine, usage.log_bytes) + ROOM_TO_SPARE);
     if (code != STEM_OK)
         return code;
 
@@ -162,6 +217,7 @@ static int repair(leveldb_engine *engine)
         code = reopen(engine);
     if (code == STEM_OK) {
         engine->must_repair = false;
+        engine->failed_trial_ns = 0;
         atomic_fetch_add(&engine->repairs, 1);
     }
     return code;

@@ -316,14 +316,15 @@ static void note_wait(writeback_engine *engine, uint64_t began)
         engine->longest_wait_ns = took;
 }
 
-/* Waits until a round has made room, or has failed; state_lock is held. */
+/* Waits until a round has made room, or one that was begun after this has failed: what was in the
+ * way of those before may be over; state_lock is held. */
 static int wait_for_room(writeback_engine *engine, size_t bytes)
 {
     const uint64_t began = stem_clock();
     const uint64_t first = engine->started + 1;
 
     while (!wb_has_room(engine, bytes)) {
-        if (engine->failures > 0 || engine->failed >= first)
+        if (engine->failed >= first)
             return fail_alike(engine);
         wait_for_news(engine);
     }

@@ -71,7 +71,7 @@ static const struct option options[] = {
     {NULL, 0, NULL, 0},
 };
 
-enum { MOST_ADDRESSES = 16 };
+enum { MOST_ADDRESSES = 16, DEFAULT_MEMORY_MIB = 256 };
 
 typedef struct wanted {
     const char *location;
@@ -79,7 +79,7 @@ typedef struct wanted {
     size_t n_listen;
     stem_server_options server;
     stem_options database;
-    bool while_used, is_detached;
+    bool while_used, is_detached, has_memory;
 } wanted;
 
 /* ---- Options ---------------------------------------------------------------------- */
@@ -151,6 +151,18 @@ static void read_limit(int option, const char *text, stem_server_options *to)
         parse_count(&serve_command, limits[option - FIRST_LIMIT].name, text);
 }
 
+/* Whether values that are read are kept without being asked to: not in a directory that is shared,
+ * where memory is every process's own choice, nor for another server, which has its own. */
+static bool wants_memory(const wanted *what)
+{
+    static const char *const served[] = {"unix:", "stem:", "stems:"};
+    bool is_served = false;
+
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        is_served |= strncmp(what->location, served[i], strlen(served[i])) == 0;
+    return !is_served && !what->database.shared && what->database.writeback_bytes == 0;
+}
+
 static void read_arguments(int argc, char **argv, wanted *what)
 {
     arguments args;
@@ -183,6 +195,7 @@ static void read_arguments(int argc, char **argv, wanted *what)
             what->database.read_only = true;
             break;
         case MEMORY:
+            what->has_memory = true;
             what->database.writeback_bytes =
                 parse_count_to(&serve_command, "--memory", optarg, SIZE_MAX >> 20) << 20;
             break;
@@ -210,6 +223,8 @@ static void read_arguments(int argc, char **argv, wanted *what)
                     "--while-used goes with --shared, and without --listen");
     what->server.listen = what->listen;
     what->location = args.operands[0];
+    if (!what->has_memory && wants_memory(what))
+        what->database.writeback_bytes = (size_t)DEFAULT_MEMORY_MIB << 20;
 }
 
 /* ---- Serving ---------------------------------------------------------------------- */
@@ -395,7 +410,10 @@ const command serve_command = {
         "      --insecure        allow TCP without users, and beyond this machine\n"
         "                        without TLS\n"
         "      --read-only       answer no writes\n"
-        "      --memory MIB      memory for values that are read again, from 1\n"
+        "      --memory MIB      memory for values that are read again, 0 for none (256; "
+        "of\n"
+        "                        a shared directory, or another server's database, "
+        "none)\n"
         "\n"
         "Limits, and their defaults (docs/server.md):\n"
         "      --max-clients N          connections at a time (10000)\n"

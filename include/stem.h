@@ -907,6 +907,10 @@ typedef struct stem_server_options {
     /* Allows what is refused otherwise: TCP without users, and TCP without TLS beyond the
      * loopback interface. */
     bool insecure;
+    /* A key of Redis's commands is one component, byte for byte, and no path in text form:
+     * "a/b" and "http://x/" are keys like any other. What lies in sub-databases is not seen by
+     * these commands then; Stem's own clients see all, as always. */
+    bool literal_keys;
 
     size_t max_clients;       /* connections at a time; default 10,000 */
     size_t max_request_bytes; /* of one request, 4 KiB to 8 GiB; default 64 MiB */

@@ -35,7 +35,8 @@ void close_commands(void)
 
 static void run(const stem_slice *words, size_t n, stem_reply *reply)
 {
-    const stem_command *command = stem_command_find(words[0]);
+    const stem_command *parent;
+    const stem_command *command = stem_command_of(words, n, &parent);
     stem_request request = {.args = words,
                             .n_args = n,
                             .scope = request_scope,

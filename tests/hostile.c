@@ -59,9 +59,15 @@ static const struct shape {
     {"CLIENT", "ID", 10},
     {"CLIENT", "GETNAME", 10},
     {"CLIENT", "SETNAME k", 10},
-    {"CLIENT", "LIST ? k", 10},
+    {"CLIENT", "INFO", 5},
+    {"CLIENT", "LIST ? ID n", 5},
+    {"CLIENT", "NO-EVICT k", 2},
+    {"CLIENT", "SETINFO LIB-NAME k", 2},
     {"COMMAND", "? COUNT", 1},
+    {"COMMAND", "GETKEYS GET k", 2},
+    {"COMMAND", "LIST FILTERBY PATTERN p", 2},
     {"COMMAND", "INFO k", 10},
+    {"CONFIG", "GET p", 2},
     {"COPY", "k k ? REPLACE", 10},
     {"DBSIZE", "", 20},
     {"DECR", "k", 10},
@@ -71,9 +77,11 @@ static const struct shape {
     {"ECHO", "k", 10},
     {"EXEC", "", 15},
     {"EXISTS", "k K", 10},
+    {"FLUSHALL", "? ASYNC", 1},
     {"FLUSHDB", "? ASYNC", 1},
     {"GET", "k", 20},
     {"GETDEL", "k", 10},
+    {"GETRANGE", "k n n", 10},
     {"GETSET", "k v", 10},
     {"HELLO", "? 2", 10},
     {"HELLO", "3", 10},
@@ -84,14 +92,19 @@ static const struct shape {
     {"INCRBYFLOAT", "k n", 10},
     {"INFO", "? k", 10},
     {"KEYS", "p", 20},
+    {"MEMORY", "USAGE k", 10},
     {"MGET", "k K", 10},
     {"MSET", "k v V", 10},
     {"MSETNX", "k v V", 10},
     {"MULTI", "", 8},
+    {"OBJECT", "ENCODING k", 10},
+    {"OBJECT", "REFCOUNT k", 5},
     {"PING", "? k", 10},
     {"QUIT", "", 1},
+    {"RANDOMKEY", "", 20},
     {"RENAME", "k k", 10},
     {"RENAMENX", "k k", 10},
+    {"RESET", "", 1},
     {"SCAN", "c ? MATCH p ? COUNT n", 60},
     {"SELECT", "n", 10},
     {"SET", "k v ? GET", 10},
@@ -99,6 +112,7 @@ static const struct shape {
     {"SET", "k v XX ? KEEPTTL", 10},
     {"SET", "k v EX n", 10},
     {"SETNX", "k v", 10},
+    {"SETRANGE", "k n v", 10},
     {"STEM.ATTACH", "1 n NEW", 1},
     {"STEM.ATTACH", "1 n i", 10},
     {"STEM.CHILDREN", "? k ? AFTER k ? LIMIT n", 20},
@@ -122,6 +136,9 @@ static const struct shape {
     {"STEM.STATS", "", 10},
     {"STEM.SYNC", "", 1},
     {"STRLEN", "k", 10},
+    {"SUBSTR", "k n n", 2},
+    {"TIME", "", 2},
+    {"TOUCH", "k K", 5},
     {"TYPE", "k", 10},
     {"UNLINK", "k K", 10},
     {"UNWATCH", "", 10},
@@ -129,10 +146,13 @@ static const struct shape {
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
+/* A subcommand by the command that it is one of. */
 bool hostile_knows(const char *command)
 {
+    const size_t len = strcspn(command, "|");
+
     for (size_t i = 0; i < N_SHAPES; i++)
-        if (strcmp(shapes[i].name, command) == 0)
+        if (strlen(shapes[i].name) == len && memcmp(shapes[i].name, command, len) == 0)
             return true;
     return false;
 }

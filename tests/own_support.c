@@ -25,7 +25,8 @@ void open_caller(void)
     peer = (stem_caller){.engine = engine,
                          .cursors = stem_cursors_new(0),
                          .snapshots = stem_snapshots_new(engine, NULL),
-                         .holder = slice("a connection")};
+                         .holder = slice("a connection"),
+                         .max_text_bytes = STEM_VALUE_MAX};
     ck_assert_ptr_nonnull(peer.cursors);
     ck_assert_ptr_nonnull(peer.snapshots);
 }
@@ -126,7 +127,8 @@ static int run_once(const stem_command *command, stem_request *request)
 
 int run_words(const stem_slice *words, size_t n, stem_reply *reply)
 {
-    const stem_command *command = stem_command_find(words[0]);
+    const stem_command *parent;
+    const stem_command *command = stem_command_of(words, n, &parent);
     stem_request request = {.args = words,
                             .n_args = n,
                             .scope = scope,

@@ -50,7 +50,7 @@ script 'OK me' <<'END'
 CLIENT SETNAME me
 CLIENT GETNAME
 END
-is 'ERR unknown command' NONSENSE
+is "ERR unknown command 'NONSENSE', with args beginning with:" NONSENSE
 redis-cli -s "$work/socket" AUTH x 2>&1 | grep '^ERR' >/dev/null || die "no AUTH"
 
 # ---- Limits: each has an option, which docs/server.md names -------------------------------

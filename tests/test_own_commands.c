@@ -391,9 +391,7 @@ END_TEST
 START_TEST(stats_are_names_and_numbers)
 {
     assert_reply_begins("[\"memory_bytes\" ", "STEM.STATS");
-    for (const stem_command *each = stem_own_commands; each->name; each++)
-        if (strcmp(each->name, "STEM.STATS") == 0)
-            ck_assert(each->flags & STEM_COMMAND_ADMIN);
+    ck_assert(stem_command_find(slice("STEM.STATS"))->flags & STEM_COMMAND_ADMIN);
 }
 END_TEST
 
@@ -415,22 +413,38 @@ START_TEST(a_place_is_that_of_the_scope_and_the_store_that_of_all)
 }
 END_TEST
 
+static bool is_own(const stem_command *command)
+{
+    return strncmp(command->name, "STEM.", strlen("STEM.")) == 0;
+}
+
 /* But for the one that tells random ids alone. */
-START_TEST(each_command_wants_a_right_and_is_run_in_one_way)
+START_TEST(each_own_command_wants_a_right)
 {
     const unsigned rights = STEM_COMMAND_READS | STEM_COMMAND_WRITES | STEM_COMMAND_ADMIN;
-    const stem_command *const tables[] = {stem_own_commands, stem_walk_commands};
     const stem_command *place = stem_command_find(slice("STEM.PLACE"));
 
-    for (int i = 0; i < 2; i++)
-        for (const stem_command *each = tables[i]; each->name; each++) {
-            ck_assert_msg(each->flags & rights || each->run == place->run, "%s",
-                          each->name);
-            ck_assert_msg(!each->run != !each->start, "%s", each->name);
-            /* What looks past the execution would not see a transaction's own writes. */
-            if (each->start || (each->flags & STEM_COMMAND_LANDED))
-                ck_assert_msg(each->flags & STEM_COMMAND_NO_MULTI, "%s", each->name);
-        }
+    for (const stem_command *each = stem_commands; each->name; each++)
+        ck_assert_msg(!is_own(each) || each->serve || each->flags & rights ||
+                          each == place,
+                      "%s", each->name);
+}
+END_TEST
+
+START_TEST(each_command_is_run_in_one_way)
+{
+    const unsigned none = STEM_COMMAND_PARENT | STEM_COMMAND_EXECUTES;
+
+    for (const stem_command *each = stem_commands; each->name; each++) {
+        const int ways = !!each->run + !!each->start + !!each->serve;
+
+        ck_assert_msg(ways == 1 || (ways == 0 && each->flags & none), "%s", each->name);
+        ck_assert_ptr_nonnull(each->summary);
+        ck_assert_uint_le(strlen(each->name), STEM_COMMAND_NAME_MAX);
+        /* What looks past the execution would not see a transaction's own writes. */
+        if (each->start || each->flags & STEM_COMMAND_LANDED)
+            ck_assert_msg(each->flags & STEM_COMMAND_NO_MULTI, "%s", each->name);
+    }
 }
 END_TEST
 
@@ -479,6 +493,7 @@ int main(void)
     tcase_add_test(tcase, within_a_scope_its_own_bytes_alone_are_told_of);
     tcase_add_test(tcase, stats_are_names_and_numbers);
     tcase_add_test(tcase, a_place_is_that_of_the_scope_and_the_store_that_of_all);
-    tcase_add_test(tcase, each_command_wants_a_right_and_is_run_in_one_way);
+    tcase_add_test(tcase, each_own_command_wants_a_right);
+    tcase_add_test(tcase, each_command_is_run_in_one_way);
     return run_suite(suite);
 }

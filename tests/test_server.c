@@ -102,7 +102,8 @@ START_TEST(an_error_between_writes_has_its_place)
     redisAppendCommand(client, "CLIENT GETNAME");
     redisAppendCommand(client, "INCR a");
     ck_assert_str_eq(next_answer(client), "+OK");
-    ck_assert_str_eq(next_answer(client), "-ERR unknown command");
+    ck_assert_str_eq(next_answer(client),
+                     "-ERR unknown command 'NONSENSE', with args beginning with: ");
     ck_assert_str_eq(next_answer(client),
                      "-ERR wrong number of arguments for 'get' command");
     ck_assert_str_eq(next_answer(client), "nil");
@@ -238,7 +239,8 @@ START_TEST(an_error_in_a_transaction_is_its_own_commands)
     assert_answer("+QUEUED", client, "SET b 1");
     assert_answer("[-ERR value is not an integer or out of range +OK]", client, "EXEC");
     assert_answer("+OK", client, "MULTI");
-    assert_answer("-ERR unknown command", client, "NONSENSE");
+    assert_answer("-ERR unknown command 'NONSENSE', with args beginning with: 'a' ",
+                  client, "NONSENSE a");
     assert_answer("-EXECABORT Transaction discarded because of previous errors.", client,
                   "EXEC");
     assert_answer("+OK", client, "MULTI");

@@ -120,21 +120,58 @@ static bool is_for_admins(const hostile_request *asked)
            hostile_is(asked, "STEM.SETTINGS") || hostile_is(asked, "STEM.ESTIMATE");
 }
 
+/* INFO but for the time, a count that may be a second old, and the length that both change. */
+static void add_info(stem_buffer *out, stem_slice reply)
+{
+    const size_t head = *reply.data == '$' ? strcspn(reply.data, "\n") : 0;
+    const stem_slice rest = {reply.data + head, reply.len - head};
+    stem_buffer timeless = {0};
+
+    add_masked(&timeless, rest, "uptime_in_seconds:", 0);
+    add_masked(out, (stem_slice){timeless.data, timeless.len}, "keys=", 0);
+    free(timeless.data);
+}
+
+/* What differs from one connection, or one moment, to the next. */
+static bool is_incomparable(const hostile_request *asked)
+{
+    return hostile_is(asked, "TIME") || hostile_is(asked, "RANDOMKEY") ||
+           hostile_is(asked, "CLIENT");
+}
+
+/* Whether a world's transaction holds what differs so. */
+static bool has_queued[N_WORLDS];
+
+/* The reply to EXEC: how many there are, where one of them differs from world to world. */
+static void add_executed(stem_buffer *out, const scope_world *world, stem_slice reply)
+{
+    bool *is_queued = &has_queued[world - worlds];
+
+    stem_buffer_add(out, reply.data,
+                    *is_queued && *reply.data == '*' ? strcspn(reply.data, "\n")
+                                                     : reply.len);
+    *is_queued = false;
+}
+
 static void add_comparable(stem_buffer *out, scope_world *world,
                            const hostile_request *asked, stem_slice reply)
 {
     const bool is_error = reply.len == 0 || *reply.data == '-';
 
-    if (is_for_admins(asked) && !world->how->user && !is_error)
+    if (reply.len > 7 && memcmp(reply.data, "+QUEUED", 7) == 0)
+        has_queued[world - worlds] |= is_incomparable(asked) || is_for_admins(asked);
+    if (hostile_is(asked, "EXEC") && reply.len > 0)
+        add_executed(out, world, reply);
+    else if (is_for_admins(asked) && !world->how->user && !is_error)
         stem_buffer_add_text(out, "figures");
     else if (hostile_is(asked, "STEM.PLACE") && !is_error)
         stem_buffer_add_text(out, "ids"); /* random ones, and a hash of one */
     else if (hostile_is(asked, "INFO"))
-        add_masked(out, reply, "uptime_in_seconds:", 0);
+        add_info(out, reply);
     else if (hostile_is(asked, "HELLO"))
         add_masked(out, reply, "id\r\n:", 0);
-    else if (hostile_is(asked, "CLIENT"))
-        add_masked(out, reply, ":", 0);
+    else if (is_incomparable(asked) && !is_error)
+        stem_buffer_add(out, reply.data, 1);
     else if (hostile_is(asked, "SCAN") || hostile_is(asked, "STEM.SNAPSHOT") ||
              hostile_is(asked, "STEM.ATTACH"))
         add_without_id(out, world, asked, reply);
@@ -239,6 +276,12 @@ static size_t make_transaction(hostile_request requests[BATCH])
     return n + 2;
 }
 
+/* Whether it ends what the login has begun. */
+static bool is_farewell(const hostile_request *request)
+{
+    return hostile_is(request, "QUIT") || hostile_is(request, "RESET");
+}
+
 /* Some requests, of which a walk or a farewell is the last. */
 static size_t make_some(hostile_request requests[BATCH])
 {
@@ -251,7 +294,7 @@ static size_t make_some(hostile_request requests[BATCH])
         hostile_make_any(request);
         if (random_below(16) == 0)
             hostile_mangle(request);
-        is_last = hostile_is(request, "QUIT") || is_walk(request) || random_below(2);
+        is_last = is_farewell(request) || is_walk(request) || random_below(2);
     }
     return n;
 }
@@ -262,7 +305,7 @@ static bool try_some(void)
     hostile_request requests[BATCH] = {{0}};
     const size_t n = random_below(8) ? make_some(requests) : make_transaction(requests);
     const size_t walks = is_walk(&requests[n - 1]);
-    const bool goes_on = !hostile_is(&requests[n - 1], "QUIT");
+    const bool goes_on = !is_farewell(&requests[n - 1]);
 
     if (n > walks)
         are_answers_alike(requests, n - walks, true);

@@ -22,6 +22,7 @@ enum {
     TLS_KEY,
     METRICS,
     INSECURE,
+    LITERAL,
     READ_ONLY,
     MEMORY,
     SHARED,
@@ -50,6 +51,7 @@ static const struct option options[] = {
     {"tls-key", required_argument, NULL, TLS_KEY},
     {"metrics", required_argument, NULL, METRICS},
     {"insecure", no_argument, NULL, INSECURE},
+    {"literal", no_argument, NULL, LITERAL},
     {"read-only", no_argument, NULL, READ_ONLY},
     {"memory", required_argument, NULL, MEMORY},
     {"max-clients", required_argument, NULL, MAX_CLIENTS},
@@ -190,6 +192,9 @@ static void read_arguments(int argc, char **argv, wanted *what)
             break;
         case INSECURE:
             what->server.insecure = true;
+            break;
+        case LITERAL:
+            what->server.literal_keys = true;
             break;
         case READ_ONLY:
             what->database.read_only = true;
@@ -408,7 +413,13 @@ const command serve_command = {
         "      --tls-key FILE\n"
         "      --metrics ADDRESS host:port for Prometheus, at /metrics\n"
         "      --insecure        allow TCP without users, and beyond this machine\n"
+        "      --literal         keys of Redis's commands are no paths, but bytes as "
+        "they\n"
+        "                        are: URLs, base64\n"
         "                        without TLS\n"
+        "      --literal         keys of Redis's commands are no paths, but bytes as "
+        "they\n"
+        "                        are: URLs, base64\n"
         "      --read-only       answer no writes\n"
         "      --memory MIB      memory for values that are read again, 0 for none (256; "
         "of\n"

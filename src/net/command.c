@@ -8,22 +8,15 @@
 #include <stdio.h>
 
 #include "command_own.h"
-#include "command_value.h"
+#include "command_rows.h"
 
-static const stem_command *const tables[] = {
-    stem_connection_commands, stem_string_commands, stem_key_commands,
-    stem_walk_commands,       stem_own_commands,
-};
+enum { SLOTS = 512 };
 
-enum { N_TABLES = sizeof tables / sizeof *tables, SLOTS = 512 };
-
-/* An index of the tables, made at the first use and never changed after: the tables are of
- * several files, and nothing in C can order them all when they are compiled. Half of the slots
- * are empty at least, so that most names are found, or missed, where they are looked for
+/* An index of the table, made at the first use and never changed after. Half of the slots are
+ * empty at least, so that most names are found, or missed, where they are looked for
  * first. */
 static struct {
     pthread_once_t once;
-    const stem_command *all[SLOTS / 2];
     size_t n;
     const stem_command *slots[SLOTS];
 } command_index = {.once = PTHREAD_ONCE_INIT};
@@ -45,17 +38,15 @@ static size_t slot_of(const char *name, size_t len)
 
 static void make_index(void)
 {
-    for (size_t t = 0; t < N_TABLES; t++) {
-        for (const stem_command *each = tables[t]; each->name; each++) {
-            size_t slot = slot_of(each->name, strlen(each->name));
+    for (const stem_command *each = stem_commands; each->name; each++) {
+        size_t slot = slot_of(each->name, strlen(each->name));
 
-            if (command_index.n == SLOTS / 2)
-                return;
-            while (command_index.slots[slot])
-                slot = (slot + 1) % SLOTS;
-            command_index.slots[slot] = each;
-            command_index.all[command_index.n++] = each;
-        }
+        if (command_index.n == SLOTS / 2)
+            return;
+        while (command_index.slots[slot])
+            slot = (slot + 1) % SLOTS;
+        command_index.slots[slot] = each;
+        command_index.n++;
     }
 }
 
@@ -84,7 +75,42 @@ const stem_command *stem_command_find(stem_slice name)
 const stem_command *stem_command_at(size_t i)
 {
     pthread_once(&command_index.once, make_index);
-    return i < command_index.n ? command_index.all[i] : NULL;
+    return i < command_index.n ? &stem_commands[i] : NULL;
+}
+
+bool stem_command_is_below(const stem_command *command, const stem_command *parent)
+{
+    const size_t len = strlen(parent->name);
+
+    return strncmp(command->name, parent->name, len) == 0 && command->name[len] == '|';
+}
+
+/* The row of "PARENT|WORD". */
+static const stem_command *find_below(const stem_command *parent, stem_slice word)
+{
+    char name[STEM_COMMAND_NAME_MAX + 1];
+    const size_t len = strlen(parent->name);
+
+    if (len + 1 + word.len >= sizeof name)
+        return NULL;
+    memcpy(name, parent->name, len);
+    name[len] = '|';
+    memcpy(name + len + 1, word.data, word.len);
+    return stem_command_find((stem_slice){name, len + 1 + word.len});
+}
+
+const stem_command *stem_command_of(const stem_slice *args, size_t n_args,
+                                    const stem_command **parent)
+{
+    const stem_command *command = stem_command_find(args[0]);
+
+    *parent = NULL;
+    if (!command || memchr(command->name, '|', args[0].len))
+        return NULL;
+    if (!(command->flags & STEM_COMMAND_PARENT) || n_args == 1)
+        return command;
+    *parent = command;
+    return find_below(command, args[1]);
 }
 
 size_t stem_command_lower(const stem_command *command,
@@ -108,6 +134,76 @@ void stem_reply_about(stem_reply *reply, const char *before, const stem_command 
 
     stem_command_lower(command, name);
     snprintf(text, sizeof text, "%s'%s'%s", before, name, after);
+    stem_reply_error(reply, text);
+}
+
+/* ---- What is wrong with a request --------------------------------------------------- */
+
+enum { QUOTED_MOST = 128 };
+
+/* A text that is put together with words that were sent: what is not printable ASCII is
+ * escaped, and it is cut where it gets long. */
+typedef struct quoting {
+    char *text;
+    size_t size, len;
+} quoting;
+
+static void quote_text(quoting *to, const char *text)
+{
+    for (; *text && to->len < to->size - 1; text++)
+        to->text[to->len++] = *text;
+    to->text[to->len] = '\0';
+}
+
+/* At most `most` bytes of a word, escaped ones counted as they are written. */
+static void quote_word(quoting *to, stem_slice word, size_t most)
+{
+    const size_t end = to->len + most;
+
+    for (size_t i = 0; i < word.len; i++) {
+        const unsigned char c = (unsigned char)word.data[i];
+        const bool is_plain = c >= ' ' && c <= '~';
+        char piece[8];
+
+        snprintf(piece, sizeof piece, is_plain ? "%c" : "\\x%02X", (unsigned)c);
+        if (to->len + strlen(piece) > end)
+            return;
+        quote_text(to, piece);
+    }
+}
+
+void stem_command_quote(const char *before, stem_slice word, const char *after,
+                        char *text, size_t size)
+{
+    quoting to = {.text = text, .size = size};
+    const size_t around = strlen(before) + strlen(after) + 1;
+
+    quote_text(&to, before);
+    quote_word(&to, word, size > around ? size - around : 0);
+    quote_text(&to, after);
+}
+
+void stem_reply_unknown(stem_reply *reply, const stem_slice *args, size_t n_args,
+                        const stem_command *parent)
+{
+    char text[3 * QUOTED_MOST];
+    quoting error = {.text = text, .size = sizeof text};
+
+    quote_text(&error, parent ? "ERR unknown subcommand '" : "ERR unknown command '");
+    quote_word(&error, args[parent ? 1 : 0], QUOTED_MOST);
+    if (parent) {
+        quote_text(&error, "'. Try ");
+        quote_text(&error, parent->name);
+        quote_text(&error, " HELP.");
+    } else {
+        quote_text(&error, "', with args beginning with: ");
+        const size_t start = error.len;
+        for (size_t i = 1; i < n_args && error.len - start < QUOTED_MOST; i++) {
+            quote_text(&error, "'");
+            quote_word(&error, args[i], QUOTED_MOST - (error.len - 1 - start));
+            quote_text(&error, "' ");
+        }
+    }
     stem_reply_error(reply, text);
 }
 

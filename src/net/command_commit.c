@@ -11,6 +11,7 @@
 #include "../error.h"
 #include "../value.h"
 #include "command_own.h"
+#include "command_rows.h"
 #include "command_value.h"
 #include "sessions.h"
 

@@ -6,6 +6,7 @@
 
 #include "../error.h"
 #include "../value.h"
+#include "command_rows.h"
 #include "command_value.h"
 
 /* The most bytes of an integer's or a float's encoding. */

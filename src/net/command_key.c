@@ -3,6 +3,7 @@
  * name is no part of it, and stays.
  */
 #include "../value.h"
+#include "command_rows.h"
 #include "command_value.h"
 
 static bool is_same(stem_slice a, stem_slice b)
@@ -12,7 +13,7 @@ static bool is_same(stem_slice a, stem_slice b)
 
 /* ---- Removing, asking ------------------------------------------------------------- */
 
-static int run_del(stem_request *request)
+int stem_run_del(stem_request *request)
 {
     bool *is_there, is_left;
     stem_slice *keys;
@@ -38,7 +39,7 @@ static int run_del(stem_request *request)
     return code;
 }
 
-static int run_exists(stem_request *request)
+int stem_run_exists(stem_request *request)
 {
     bool *is_there;
     stem_slice *keys;
@@ -56,7 +57,7 @@ static int run_exists(stem_request *request)
     return code;
 }
 
-static const char *type_text(int type)
+const char *stem_type_text(int type)
 {
     switch (type) {
     case STEM_NIL:
@@ -76,7 +77,7 @@ static const char *type_text(int type)
     }
 }
 
-static int run_type(stem_request *request)
+int stem_run_type(stem_request *request)
 {
     stem_slice key, stored;
     int type;
@@ -88,7 +89,7 @@ static int run_type(stem_request *request)
     if (code == STEM_OK && stored.data)
         code = stem_value_peek_type(stored.data, stored.len, &type);
     if (code == STEM_OK)
-        stem_reply_status(request->reply, stored.data ? type_text(type) : "none");
+        stem_reply_status(request->reply, stored.data ? stem_type_text(type) : "none");
     return code;
 }
 
@@ -115,7 +116,7 @@ static bool has_two_keys(stem_request *request, stem_slice keys[2], int *code)
            stem_request_has_key(request, 2, &keys[1], code);
 }
 
-static int run_rename(stem_request *request)
+int stem_run_rename(stem_request *request)
 {
     stem_slice keys[2], stored;
     bool is_put = true;
@@ -137,7 +138,7 @@ static int run_rename(stem_request *request)
     return code;
 }
 
-static int run_renamenx(stem_request *request)
+int stem_run_renamenx(stem_request *request)
 {
     stem_slice keys[2], stored[2];
     bool is_put = true;
@@ -186,7 +187,7 @@ static bool read_copy_options(stem_request *request, bool *replaces)
     return !error;
 }
 
-static int run_copy(stem_request *request)
+int stem_run_copy(stem_request *request)
 {
     stem_slice keys[2], stored[2] = {{NULL, 0}, {NULL, 0}};
     bool replaces, is_put = true;
@@ -209,18 +210,3 @@ static int run_copy(stem_request *request)
         stem_reply_integer(request->reply, is_copied);
     return code;
 }
-
-/* ---- The table -------------------------------------------------------------------- */
-
-enum { READS = STEM_COMMAND_READS, WRITES = STEM_COMMAND_WRITES };
-
-const stem_command stem_key_commands[] = {
-    {"COPY", -3, READS | WRITES, 1, 2, 1, run_copy, NULL},
-    {"DEL", -2, WRITES, 1, -1, 1, run_del, NULL},
-    {"EXISTS", -2, READS, 1, -1, 1, run_exists, NULL},
-    {"RENAME", 3, READS | WRITES, 1, 2, 1, run_rename, NULL},
-    {"RENAMENX", 3, READS | WRITES, 1, 2, 1, run_renamenx, NULL},
-    {"TYPE", 2, READS, 1, 1, 1, run_type, NULL},
-    {"UNLINK", -2, WRITES, 1, -1, 1, run_del, NULL},
-    {.name = NULL},
-};

@@ -17,13 +17,17 @@ int stem_request_pattern(stem_request *request, size_t arg, stem_pattern **patte
 
 /* What every match of the pattern begins with, as stored bytes. Up to the first byte
  * that is written otherwise in text than it is stored, which takes a backslash, the
- * two differ in what separates components alone. */
+ * two differ in what separates components alone; where keys are literal, in nothing. */
 static int stored_prefix(const stem_pattern *pattern, stem_request *request,
                          stem_slice *prefix)
 {
     const stem_slice text = pattern ? stem_pattern_prefix(pattern) : (stem_slice){0};
 
     *prefix = (stem_slice){0};
+    if (request->has_literal_keys) {
+        *prefix = text;
+        return STEM_OK;
+    }
     if (text.len == 0 || memchr(text.data, '\\', text.len))
         return STEM_OK;
     char *stored = stem_execution_room(request->on, text.len);
@@ -51,11 +55,13 @@ int stem_match_bounds(stem_request *request, const stem_pattern *pattern,
     return STEM_OK;
 }
 
-int stem_match_add(const stem_pattern *pattern, stem_slice key, stem_buffer *text,
-                   stem_reply *found, uint64_t *n)
+int stem_match_add(const stem_request *request, const stem_pattern *pattern,
+                   stem_slice key, stem_buffer *text, stem_reply *found, uint64_t *n)
 {
+    if (!stem_request_shows(request, key))
+        return STEM_OK;
     text->len = 0;
-    stem_key_text(key, text);
+    stem_request_key_text(request, key, text);
     if (text->failed)
         return stem_fail(STEM_ENOMEM, "no memory for the text of a key");
     if (pattern && !stem_pattern_matches(pattern, (stem_slice){text->data, text->len}))

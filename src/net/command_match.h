@@ -15,12 +15,10 @@ int stem_request_pattern(stem_request *request, size_t arg, stem_pattern **patte
 int stem_match_bounds(stem_request *request, const stem_pattern *pattern,
                       stem_bounds *bounds);
 
-/* Adds the text of a key, below the scope, to the replies and counts it when the
- * pattern, if there is one, matches. `text` is the caller's, for use again. */
-int stem_match_add(const stem_pattern *pattern, stem_slice key, stem_buffer *text,
-                   stem_reply *found, uint64_t *n);
-
-/* net/command_scan.c */
-int stem_run_scan(stem_request *request);
+/* Adds a key, given below the scope, to the replies as the request would name it, and counts it
+ * when it shows such keys and the pattern, if there is one, matches. `text` is the caller's, for
+ * use again. */
+int stem_match_add(const stem_request *request, const stem_pattern *pattern,
+                   stem_slice key, stem_buffer *text, stem_reply *found, uint64_t *n);
 
 #endif

@@ -11,6 +11,7 @@
 #include "../engine/store.h"
 #include "../error.h"
 #include "../value.h"
+#include "command_rows.h"
 #include "command_value.h"
 #include "sessions.h"
 #include "snapshots.h"
@@ -108,7 +109,7 @@ static void reply_value(stem_reply *reply, const char *data, size_t len)
         stem_reply_null(reply);
 }
 
-static int run_get(stem_request *request)
+int stem_run_own_get(stem_request *request)
 {
     const bool is_json = request->n_args == 3;
     stem_slice key, value;
@@ -145,12 +146,12 @@ static int put(stem_request *request, int (*read)(stem_request *, size_t, stem_s
     return code;
 }
 
-static int run_put(stem_request *request)
+int stem_run_own_put(stem_request *request)
 {
     return put(request, stem_request_packed);
 }
 
-static int run_putjson(stem_request *request)
+int stem_run_own_putjson(stem_request *request)
 {
     return put(request, stem_request_json);
 }
@@ -200,7 +201,7 @@ static int read_snapshot(stem_request *request, const stem_slice *keys, size_t n
     return code;
 }
 
-static int run_read(stem_request *request)
+int stem_run_own_read(stem_request *request)
 {
     const size_t n = request->n_args - 2;
     stem_slice *keys = stem_execution_room(request->on, n * sizeof *keys);
@@ -233,7 +234,7 @@ static void reply_id(stem_reply *reply, const stem_id *id)
     stem_reply_bulk(reply, text, sizeof text);
 }
 
-static int run_snapshot(stem_request *request)
+int stem_run_own_snapshot(stem_request *request)
 {
     const stem_caller *peer = request->peer;
     stem_id id;
@@ -256,7 +257,7 @@ static int run_snapshot(stem_request *request)
     return STEM_OK;
 }
 
-static int run_release(stem_request *request)
+int stem_run_own_release(stem_request *request)
 {
     const stem_caller *peer = request->peer;
     stem_id id;
@@ -312,21 +313,21 @@ static int confirm(stem_request *request, int code)
     return code;
 }
 
-static int run_flush(stem_request *request)
+int stem_run_own_flush(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
 
     return confirm(request, engine->ops->flush ? engine->ops->flush(engine) : STEM_OK);
 }
 
-static int run_sync(stem_request *request)
+int stem_run_own_sync(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
 
     return confirm(request, engine->ops->sync(engine));
 }
 
-static int run_compact(stem_request *request)
+int stem_run_own_compact(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
     stem_bounds bounds;
@@ -338,7 +339,7 @@ static int run_compact(stem_request *request)
         request, bounds.is_empty ? STEM_OK : engine->ops->compact(engine, &bounds.range));
 }
 
-static int run_stats(stem_request *request)
+int stem_run_own_stats(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
     stem_statistics stats = {0};
@@ -374,7 +375,7 @@ static int run_stats(stem_request *request)
     return STEM_OK;
 }
 
-static int run_settings(stem_request *request)
+int stem_run_own_settings(stem_request *request)
 {
     const stem_options *settings = request->peer->settings;
     const char *name;
@@ -394,7 +395,7 @@ static int run_settings(stem_request *request)
     return STEM_OK;
 }
 
-static int run_place(stem_request *request)
+int stem_run_own_place(stem_request *request)
 {
     stem_engine *engine = request->peer->engine;
     stem_place_id id;
@@ -408,33 +409,3 @@ static int run_place(stem_request *request)
     reply_id(request->reply, &id.place);
     return STEM_OK;
 }
-
-/* ---- The table -------------------------------------------------------------------- */
-
-enum {
-    LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
-    WAITS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED |
-            STEM_COMMAND_NO_MULTI
-};
-
-const stem_command stem_own_commands[] = {
-    {"STEM.GET", -2, STEM_COMMAND_READS, 1, 1, 1, run_get, NULL},
-    {"STEM.PUT", 3, STEM_COMMAND_WRITES, 1, 1, 1, run_put, NULL},
-    {"STEM.PUTJSON", 3, STEM_COMMAND_WRITES, 1, 1, 1, run_putjson, NULL},
-    {"STEM.READ", -3, STEM_COMMAND_READS, 2, -1, 1, run_read, NULL},
-    {"STEM.COMMIT", -3, STEM_COMMAND_WRITES | STEM_COMMAND_NO_MULTI, 0, 0, 0,
-     stem_run_commit, NULL},
-    {"STEM.RANGE", -7, LOOKS, 0, 0, 0, stem_run_range, NULL},
-    {"STEM.CHILDREN", -1, LOOKS, 0, 0, 0, NULL, stem_start_children},
-    {"STEM.SNAPSHOT", 1, LOOKS, 0, 0, 0, run_snapshot, NULL},
-    {"STEM.RELEASE", 2, LOOKS, 0, 0, 0, run_release, NULL},
-    {"STEM.FLUSH", 1, WAITS, 0, 0, 0, run_flush, NULL},
-    {"STEM.SYNC", 1, WAITS, 0, 0, 0, run_sync, NULL},
-    {"STEM.COMPACT", 3, WAITS | STEM_COMMAND_SWEEPS, 0, 0, 0, run_compact, NULL},
-    {"STEM.ESTIMATE", 3, LOOKS, 0, 0, 0, NULL, stem_start_estimate},
-    {"STEM.PLACE", 1, STEM_COMMAND_NO_MULTI, 0, 0, 0, run_place, NULL},
-    {"STEM.SETTINGS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0,
-     run_settings, NULL},
-    {"STEM.STATS", 1, STEM_COMMAND_ADMIN | STEM_COMMAND_NO_MULTI, 0, 0, 0, run_stats,
-     NULL},
-    {.name = NULL}};

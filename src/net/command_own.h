@@ -76,12 +76,13 @@ int stem_request_key_or_record(stem_request *request, size_t arg, stem_slice *st
 /* The range between two words: its start and its end. */
 int stem_request_bounds(stem_request *request, size_t arg, stem_bounds *bounds);
 
-/* net/command_commit.c, net/command_range.c, net/command_walk.c */
-int stem_run_commit(stem_request *request);
+/* A pattern for names in lower case, whatever case it was sent in (command_describe.c). free()
+ * releases it. */
+struct stem_pattern;
+int stem_request_name_pattern(stem_request *request, size_t arg,
+                              struct stem_pattern **pattern);
+
 /* Whether a STEM.COMMIT of these words has expectations, which tell what is there. */
 bool stem_commit_expects(const stem_slice *args, size_t n_args);
-int stem_run_range(stem_request *request);
-int stem_start_children(stem_request *request, stem_engine *engine, stem_job **job);
-int stem_start_estimate(stem_request *request, stem_engine *engine, stem_job **job);
 
 #endif

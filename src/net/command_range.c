@@ -7,6 +7,7 @@
 #include "../clock.h"
 #include "../error.h"
 #include "command_own.h"
+#include "command_rows.h"
 #include "sessions.h"
 #include "snapshots.h"
 

@@ -5,10 +5,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "../clock.h"
 #include "../error.h"
+#include "../value.h"
 #include "command_match.h"
+#include "command_rows.h"
 #include "cursors.h"
 
 enum { DEFAULT_COUNT = 10, BYTES_MAX = 1 << 20, STEPS_PER_LOOK = 32 };
@@ -19,6 +22,8 @@ typedef struct own_scan {
     uint64_t before; /* the cursor that was sent */
     uint64_t count;  /* keys to look at */
     stem_pattern *pattern;
+    bool has_type;
+    stem_slice type; /* keys of it alone */
     stem_bounds bounds;
 
     stem_buffer position; /* the last key that was looked at, below the scope */
@@ -27,6 +32,12 @@ typedef struct own_scan {
     stem_reply found;
     uint64_t n;
 } own_scan;
+
+/* Whether a word is that name, which is lower case, in whatever case, as Redis has it. */
+static bool is_word(stem_slice word, const char *name)
+{
+    return word.len == strlen(name) && strncasecmp(word.data, name, word.len) == 0;
+}
 
 static int read_scan_option(own_scan *scan, size_t arg)
 {
@@ -40,6 +51,11 @@ static int read_scan_option(own_scan *scan, size_t arg)
         free(scan->pattern);
         scan->pattern = NULL;
         return stem_request_pattern(request, arg + 1, &scan->pattern);
+    }
+    if (stem_word_is(option, "TYPE")) {
+        scan->has_type = true;
+        scan->type = value;
+        return STEM_OK;
     }
     if (!stem_word_is(option, "COUNT"))
         return stem_refuse_syntax(request);
@@ -92,14 +108,32 @@ static int bound_scan(own_scan *scan)
     return STEM_OK;
 }
 
+/* Adds a key, unless TYPE asks for others. */
+static int add_key(own_scan *scan, stem_slice key, stem_slice value)
+{
+    int type = 0;
+
+    if (scan->has_type) {
+        const int code = stem_value_peek_type(value.data, value.len, &type);
+
+        if (code != STEM_OK)
+            return code;
+        if (!is_word(scan->type, stem_type_text(type)))
+            return STEM_OK;
+    }
+    return stem_match_add(scan->request, scan->pattern, key, &scan->text, &scan->found,
+                          &scan->n);
+}
+
 static int walk_scan(own_scan *scan, stem_engine_iter *iter)
 {
     const uint64_t ends_at = stem_clock() + SCAN_TIME;
     const size_t scope_len = scan->request->scope.len;
-    stem_slice key;
+    stem_slice key, value = {0};
 
     for (uint64_t steps = 0;; steps++) {
-        int code = iter->engine->ops->iter_next(iter, &key, NULL);
+        int code =
+            iter->engine->ops->iter_next(iter, &key, scan->has_type ? &value : NULL);
 
         if (code != STEM_OK)
             return code == STEM_NOTFOUND ? STEM_OK : code;
@@ -109,7 +143,7 @@ static int walk_scan(own_scan *scan, stem_engine_iter *iter)
             return STEM_OK;
         }
         key = (stem_slice){key.data + scope_len, key.len - scope_len};
-        code = stem_match_add(scan->pattern, key, &scan->text, &scan->found, &scan->n);
+        code = add_key(scan, key, value);
         if (code != STEM_OK)
             return code;
         scan->position.len = 0;

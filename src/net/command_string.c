@@ -6,6 +6,7 @@
 
 #include "../buffer.h"
 #include "../error.h"
+#include "command_rows.h"
 #include "command_value.h"
 
 /* The most that is admitted of one key and the text that it is to hold. */
@@ -28,7 +29,7 @@ static int put_text(stem_request *request, stem_slice key, stem_slice text, bool
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-static int run_get(stem_request *request)
+int stem_run_get(stem_request *request)
 {
     stem_slice key;
     stem_text text;
@@ -39,7 +40,7 @@ static int run_get(stem_request *request)
     return code;
 }
 
-static int run_strlen(stem_request *request)
+int stem_run_strlen(stem_request *request)
 {
     stem_slice key;
     stem_text text;
@@ -70,7 +71,7 @@ static int add_value(void *context, stem_slice stored)
     return stem_request_goes_on(request);
 }
 
-static int run_mget(stem_request *request)
+int stem_run_mget(stem_request *request)
 {
     stem_slice *keys;
     size_t n;
@@ -195,7 +196,7 @@ int stem_run_set(stem_request *request)
     return code;
 }
 
-static int run_getset(stem_request *request)
+int stem_run_getset(stem_request *request)
 {
     stem_slice key;
     int code;
@@ -205,7 +206,7 @@ static int run_getset(stem_request *request)
     return set_reading(request, key, SET_GET);
 }
 
-static int run_setnx(stem_request *request)
+int stem_run_setnx(stem_request *request)
 {
     bool is_there, is_put;
     stem_slice key;
@@ -226,7 +227,7 @@ static int run_setnx(stem_request *request)
     return code;
 }
 
-static int run_getdel(stem_request *request)
+int stem_run_getdel(stem_request *request)
 {
     stem_slice key;
     stem_text before;
@@ -274,7 +275,7 @@ static int put_pairs(stem_request *request, const stem_slice *keys, size_t n)
     return code;
 }
 
-static int run_mset(stem_request *request)
+int stem_run_mset(stem_request *request)
 {
     stem_slice *keys;
     size_t n;
@@ -288,7 +289,7 @@ static int run_mset(stem_request *request)
     return code;
 }
 
-static int run_msetnx(stem_request *request)
+int stem_run_msetnx(stem_request *request)
 {
     bool *is_there, exists = false;
     stem_slice *keys;
@@ -328,7 +329,7 @@ static int put_joined(stem_request *request, stem_slice key, stem_slice before,
     return code;
 }
 
-static int run_append(stem_request *request)
+int stem_run_append(stem_request *request)
 {
     const stem_slice word = request->args[2];
     stem_slice key;
@@ -348,26 +349,3 @@ static int run_append(stem_request *request)
         stem_reply_integer(request->reply, (int64_t)(before.bytes.len + word.len));
     return code;
 }
-
-/* ---- The table -------------------------------------------------------------------- */
-
-enum { READS = STEM_COMMAND_READS, WRITES = STEM_COMMAND_WRITES };
-
-const stem_command stem_string_commands[] = {
-    {"APPEND", 3, READS | WRITES, 1, 1, 1, run_append, NULL},
-    {"DECR", 2, READS | WRITES, 1, 1, 1, stem_run_decr, NULL},
-    {"DECRBY", 3, READS | WRITES, 1, 1, 1, stem_run_decrby, NULL},
-    {"GET", 2, READS, 1, 1, 1, run_get, NULL},
-    {"GETDEL", 2, READS | WRITES, 1, 1, 1, run_getdel, NULL},
-    {"GETSET", 3, READS | WRITES, 1, 1, 1, run_getset, NULL},
-    {"INCR", 2, READS | WRITES, 1, 1, 1, stem_run_incr, NULL},
-    {"INCRBY", 3, READS | WRITES, 1, 1, 1, stem_run_incrby, NULL},
-    {"INCRBYFLOAT", 3, READS | WRITES, 1, 1, 1, stem_run_incrbyfloat, NULL},
-    {"MGET", -2, READS, 1, -1, 1, run_mget, NULL},
-    {"MSET", -3, WRITES, 1, -1, 2, run_mset, NULL},
-    {"MSETNX", -3, WRITES, 1, -1, 2, run_msetnx, NULL},
-    {"SET", -3, WRITES, 1, 1, 1, stem_run_set, NULL},
-    {"SETNX", 3, WRITES, 1, 1, 1, run_setnx, NULL},
-    {"STRLEN", 2, READS, 1, 1, 1, run_strlen, NULL},
-    {.name = NULL},
-};

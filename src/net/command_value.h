@@ -31,6 +31,9 @@ int stem_text_of_key(stem_request *request, stem_slice key, stem_text *text);
 /* A bulk string, null, or WRONGTYPE. */
 void stem_reply_value(stem_reply *reply, const stem_text *text);
 
+/* What TYPE calls a type of values (command_key.c): "string" for all that GET can read. */
+const char *stem_type_text(int type);
+
 /* Whether it is one, and which: decimal as it is written, with nothing that could be left
  * out. */
 bool stem_text_is_int(stem_slice text, int64_t *x);
@@ -76,14 +79,5 @@ bool stem_request_has_text(stem_request *request, stem_slice *key, stem_text *te
 bool stem_word_is(stem_slice word, const char *name);
 
 extern const char stem_wrong_type[], stem_no_integer[], stem_syntax_error[];
-
-/* ---- Commands that are in the table of another file ---------------------------------- */
-
-int stem_run_set(stem_request *request);
-int stem_run_incr(stem_request *request);
-int stem_run_incrby(stem_request *request);
-int stem_run_decr(stem_request *request);
-int stem_run_decrby(stem_request *request);
-int stem_run_incrbyfloat(stem_request *request);
 
 #endif

@@ -8,6 +8,7 @@
 #include "../clock.h"
 #include "../error.h"
 #include "command_match.h"
+#include "command_rows.h"
 
 #define STEP_TIME STEM_MILLISECOND
 enum { KEYS_BYTES_MAX = 256 << 20, STEPS_PER_LOOK = 32 };
@@ -20,7 +21,8 @@ typedef struct walk_job {
     stem_engine *engine;
     stem_engine_iter *iter; /* NULL: there is nothing to walk */
     size_t scope_len;
-    uint64_t n;       /* keys found */
+    stem_request as; /* what says which keys are shown, and how; no more of it is there */
+    uint64_t n;      /* keys found */
     uint64_t n_bytes; /* of them and their values; STEM.ESTIMATE alone reads values */
     bool reads_values;
 
@@ -68,6 +70,7 @@ static int start_walk_over(stem_request *request, stem_engine *engine,
     job->base = (stem_job){.step = step, .free = free_walk};
     job->engine = engine;
     job->scope_len = request->scope.len;
+    job->as.has_literal_keys = request->has_literal_keys;
     job->found.version = request->reply->version;
     job->found.bytes.limit = request->reply->bytes.limit;
     if (!bounds->is_empty) {
@@ -133,8 +136,8 @@ static stem_slice below(const walk_job *job, stem_slice key)
 static int visit_match(walk_job *job, stem_slice key, bool *is_enough)
 {
     *is_enough = job->found.bytes.len > KEYS_BYTES_MAX;
-    return stem_match_add(job->pattern, below(job, key), &job->text, &job->found,
-                          &job->n);
+    return stem_match_add(&job->as, job->pattern, below(job, key), &job->text,
+                          &job->found, &job->n);
 }
 
 static int step_keys(stem_job *base, stem_reply *reply, bool *is_done)
@@ -157,7 +160,7 @@ static int step_keys(stem_job *base, stem_reply *reply, bool *is_done)
     return STEM_OK;
 }
 
-static int start_keys(stem_request *request, stem_engine *engine, stem_job **started)
+int stem_start_keys(stem_request *request, stem_engine *engine, stem_job **started)
 {
     stem_pattern *pattern;
 
@@ -178,7 +181,7 @@ static int start_keys(stem_request *request, stem_engine *engine, stem_job **sta
 static int visit_count(walk_job *job, stem_slice key, bool *is_enough)
 {
     (void)is_enough;
-    job->n++;
+    job->n += stem_request_shows(&job->as, below(job, key));
     job->n_bytes += key.len - job->scope_len;
     return STEM_OK;
 }
@@ -195,7 +198,7 @@ static int step_dbsize(stem_job *base, stem_reply *reply, bool *is_done)
     return STEM_OK;
 }
 
-static int start_dbsize(stem_request *request, stem_engine *engine, stem_job **started)
+int stem_start_dbsize(stem_request *request, stem_engine *engine, stem_job **started)
 {
     return start_walk(request, engine, NULL, step_dbsize, started);
 }
@@ -254,6 +257,8 @@ enum { FLUSH_KEYS = 1000, FLUSH_BYTES = 256 << 10 };
 
 static int visit_flush(walk_job *job, stem_slice key, bool *is_enough)
 {
+    if (!stem_request_shows(&job->as, below(job, key)))
+        return STEM_OK;
     stem_buffer_add(&job->keys, key.data, key.len);
     if (job->keys.failed)
         return stem_fail(STEM_ENOMEM, "no memory for keys");
@@ -319,7 +324,7 @@ static int start_flushdb(stem_request *request, stem_engine *engine, stem_job **
 
 /* Waits for the disk, and so is run where nobody else waits for it. What is left when there is
  * nobody to be answered stays. */
-static int run_flushdb(stem_request *request)
+int stem_run_flushdb(stem_request *request)
 {
     const stem_caller *peer = request->peer;
     bool is_done = false;
@@ -335,18 +340,3 @@ static int run_flushdb(stem_request *request)
     job->free(job);
     return code;
 }
-
-/* ---- The table -------------------------------------------------------------------- */
-
-enum {
-    LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
-    CLEARS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_SWEEPS |
-             STEM_COMMAND_NO_MULTI
-};
-
-const stem_command stem_walk_commands[] = {
-    {"KEYS", 2, LOOKS, 0, 0, 0, NULL, start_keys},
-    {"SCAN", -2, LOOKS, 0, 0, 0, stem_run_scan, NULL},
-    {"DBSIZE", 1, LOOKS, 0, 0, 0, NULL, start_dbsize},
-    {"FLUSHDB", -1, CLEARS, 0, 0, 0, run_flushdb, NULL},
-    {.name = NULL}};

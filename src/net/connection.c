@@ -295,6 +295,11 @@ void stem_connection_allow(stem_connection *connection)
                            server->options.max_request_bytes};
 }
 
+void stem_connection_disallow(stem_connection *connection)
+{
+    connection->parser.limits = (stem_resp_limits){ARGS_UNKNOWN, INPUT_UNKNOWN};
+}
+
 /* Reads the next request of the input; false when there is none. */
 static bool read_request(stem_connection *connection)
 {
@@ -447,6 +452,7 @@ static bool go_on(stem_connection *connection)
     serve_requests(connection);
     if ((server->is_draining || connection->is_input_over) && is_at_rest(connection))
         stem_connection_end(connection);
+    stem_connection_drop_muted(connection);
     if (!stem_output_send(connection) || is_over(connection))
         return false;
     stem_output_tidy(connection);

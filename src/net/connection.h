@@ -14,6 +14,9 @@ typedef struct stem_queued {
     const stem_command *command;
     stem_slice *args; /* with their bytes behind them, in one block */
     size_t n_args;
+    /* The reply of one that is served and not run, made when EXEC comes; owned. */
+    char *reply;
+    size_t reply_len;
 } stem_queued;
 
 /* What WATCH has seen. */
@@ -28,9 +31,18 @@ typedef struct stem_transaction {
     bool is_failed; /* a command could not be queued: EXEC gives up */
     stem_queued *queued;
     size_t n_queued, queued_capacity, queued_bytes;
+    size_t n_served;       /* of those queued: about the connection or the server */
     stem_watched *watched; /* each key with its value in one block */
     size_t n_watched, watched_capacity, watched_bytes;
 } stem_transaction;
+
+/* CLIENT REPLY. */
+enum stem_reply_mode {
+    STEM_REPLY_ON,
+    STEM_REPLY_OFF,
+    STEM_REPLY_SKIPS_NEXT, /* the request that comes next gets no reply */
+    STEM_REPLY_SKIPS       /* nor does the one that is being served */
+};
 
 struct stem_connection {
     stem_connection *prev, *next;             /* of all */
@@ -58,7 +70,12 @@ struct stem_connection {
 
     stem_access *access; /* of the user, counted; NULL without users */
     const stem_user *user;
-    char *name;  /* by CLIENT SETNAME */
+    char *name;                       /* by CLIENT SETNAME */
+    char *library, *library_version;  /* by CLIENT SETINFO */
+    const stem_command *last_command; /* for CLIENT LIST; NULL before the first */
+    enum stem_reply_mode reply_mode;
+    bool has_muted; /* what the output holds from `muted_from` on is not to be sent */
+    size_t muted_from;
     char *scope; /* stored bytes */
     size_t scope_len;
     unsigned rights;
@@ -102,6 +119,8 @@ bool stem_connection_may_hold(const stem_connection *connection, size_t bytes);
 extern const char stem_input_is_full[];
 /* Requests may be as large as the options say: it has logged in. */
 void stem_connection_allow(stem_connection *connection);
+/* Requests are to be small, as before the login. */
+void stem_connection_disallow(stem_connection *connection);
 
 /* ---- output.c: answers, from the commands to the socket ------------------------------ */
 
@@ -138,6 +157,8 @@ bool stem_output_is_short(const stem_server *server);
  * a scope that is no path. What belonged to who it was before is dropped. */
 int stem_connection_be(stem_connection *connection, const stem_user *user,
                        const stem_slice *scope);
+/* As it was before it had logged in or said anything; without users its scope stays. */
+void stem_connection_reset(stem_connection *connection);
 /* The same user, and of what it sees only what is below `scope`. */
 int stem_connection_narrow(stem_connection *connection, const stem_slice *scope);
 /* Drops the transaction, cursors, snapshots and session of who it is. */
@@ -165,6 +186,10 @@ void stem_connection_step(stem_connection *connection);
 int stem_connection_run(stem_connection *connection, const stem_command *command,
                         const stem_slice *args, size_t n_args, stem_execution *on,
                         bool *wants_sync);
+/* A request of the connection. */
+stem_request stem_connection_request(stem_connection *connection, const stem_slice *args,
+                                     size_t n_args, stem_execution *on,
+                                     stem_reply *reply);
 /* "-IOERROR ..." for a failure of the engine's. */
 void stem_reply_failure(stem_reply *reply, int code);
 
@@ -191,11 +216,23 @@ void stem_connection_unwatch(stem_connection *connection, size_t n_kept);
 /* Forgets all of it. */
 void stem_connection_forget_transaction(stem_connection *connection);
 
-/* ---- command_connection.c ----------------------------------------------------------- */
+/* Serves what is queued of the commands about the connection and the server: their replies wait
+ * for the others'. False, having replied, when there is no memory for them. */
+bool stem_connection_serve_queued(stem_connection *connection);
 
-/* Serves a command that is about the connection itself. */
-void stem_connection_command(stem_connection *connection, const stem_command *command,
-                             const stem_slice *args, size_t n_args);
+/* ---- command_client.c --------------------------------------------------------------- */
+
+/* Names it; false, having replied, for what is no name. */
+bool stem_connection_set_name(stem_connection *connection, stem_slice name);
+
+/* ---- mute.c: replies that are not sent (CLIENT REPLY) ------------------------------- */
+
+/* Before a request is served; false when it is to wait for the group. */
+bool stem_connection_begin_muted(stem_connection *connection);
+/* Behind it. */
+void stem_connection_end_muted(stem_connection *connection, bool is_served);
+/* Drops the replies that are not to be sent, once all of them are there. */
+void stem_connection_drop_muted(stem_connection *connection);
 
 /* ---- transport.c: bytes, with TLS or without ---------------------------------------- */
 

@@ -46,9 +46,23 @@ static bool has_rights(const stem_connection *connection, const stem_command *co
     return (connection->rights & wanted) == wanted;
 }
 
-/* Replies why the request is refused; false when it is not. */
+/* A wrong number of words; for EXEC that is the end of the transaction. */
+static void refuse_arity(stem_connection *connection, const stem_command *command)
+{
+    if (!(command->flags & STEM_COMMAND_EXECUTES)) {
+        stem_reply_arity(&connection->output, command);
+        return;
+    }
+    stem_connection_forget_transaction(connection);
+    stem_reply_error(&connection->output,
+                     "EXECABORT Transaction discarded because of: wrong number of "
+                     "arguments for 'exec' command");
+}
+
+/* Replies why the request is refused; false when it is not. Where there is no command, `parent`
+ * has no such subcommand, or is NULL. */
 static bool refuse(stem_connection *connection, const stem_command *command,
-                   const stem_slice *args, size_t n_args)
+                   const stem_command *parent, const stem_slice *args, size_t n_args)
 {
     stem_reply *reply = &connection->output;
     stem_server *server = connection->server;
@@ -57,9 +71,9 @@ static bool refuse(stem_connection *connection, const stem_command *command,
         (!command || !(command->flags & STEM_COMMAND_NO_AUTH)))
         stem_reply_error(reply, "NOAUTH Authentication required.");
     else if (!command)
-        stem_reply_error(reply, "ERR unknown command");
+        stem_reply_unknown(reply, args, n_args, parent);
     else if (!stem_command_fits(command, n_args))
-        stem_reply_arity(reply, command);
+        refuse_arity(connection, command);
     else if (connection->is_authenticated &&
              !has_rights(connection, command, args, n_args)) {
         server->metrics.denied++;
@@ -75,13 +89,14 @@ static bool refuse(stem_connection *connection, const stem_command *command,
 
 /* ---- Running ---------------------------------------------------------------------- */
 
-static stem_request request_of(stem_connection *connection, const stem_slice *args,
-                               size_t n_args, stem_execution *on, stem_reply *reply)
+stem_request stem_connection_request(stem_connection *connection, const stem_slice *args,
+                                     size_t n_args, stem_execution *on, stem_reply *reply)
 {
     return (stem_request){.args = args,
                           .n_args = n_args,
                           .scope = {connection->scope, connection->scope_len},
                           .has_raw_keys = connection->has_raw_keys,
+                          .has_literal_keys = connection->server->options.literal_keys,
                           .on = on,
                           .reply = reply,
                           .peer = &connection->caller};
@@ -94,7 +109,7 @@ int stem_connection_run(stem_connection *connection, const stem_command *command
     stem_reply *reply = &connection->output;
     const size_t start = reply->bytes.len;
     const stem_execution_mark mark = stem_execution_note(on);
-    stem_request request = request_of(connection, args, n_args, on, reply);
+    stem_request request = stem_connection_request(connection, args, n_args, on, reply);
 
     int code = command->run(&request);
     *wants_sync |= request.wants_sync;
@@ -151,7 +166,8 @@ static void start_job(stem_connection *connection, const stem_command *command,
     stem_server *server = connection->server;
     stem_reply *reply = &connection->output;
     const size_t start = reply->bytes.len;
-    stem_request request = request_of(connection, args, n_args, server->reader, reply);
+    stem_request request =
+        stem_connection_request(connection, args, n_args, server->reader, reply);
 
     stem_execution_only_reads(server->reader);
     const int code = command->start(&request, server->engine, &connection->job);
@@ -191,8 +207,8 @@ static void run_blocking(stem_task *task)
 {
     blocking *what = (blocking *)task;
     const stem_queued *queued = &what->words.queued[0];
-    stem_request request =
-        request_of(what->from, queued->args, queued->n_args, what->on, &what->reply);
+    stem_request request = stem_connection_request(
+        what->from, queued->args, queued->n_args, what->on, &what->reply);
 
     if (atomic_load(&what->from->caller.is_gone))
         return;
@@ -260,8 +276,9 @@ static void queue(stem_connection *connection, const stem_command *command,
 {
     stem_reply *reply = &connection->output;
 
-    if (!command->run || (command->flags & (STEM_COMMAND_NO_MULTI | STEM_COMMAND_BLOCKS |
-                                            STEM_COMMAND_LANDED))) {
+    if ((!command->run && !command->serve) ||
+        (command->flags &
+         (STEM_COMMAND_NO_MULTI | STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED))) {
         stem_reply_about(reply, "ERR ", command, " is not allowed in a transaction");
         connection->transaction.is_failed = true;
         return;
@@ -285,22 +302,32 @@ static bool can_execute(stem_connection *connection)
     else if (transaction->is_failed)
         stem_reply_error(&connection->output,
                          "EXECABORT Transaction discarded because of previous errors.");
-    else
+    else if (stem_connection_serve_queued(connection))
         return true;
     stem_connection_forget_transaction(connection);
     return false;
+}
+
+static void serve_here(stem_connection *connection, const stem_command *command,
+                       const stem_slice *args, size_t n_args)
+{
+    const size_t start = connection->output.bytes.len;
+
+    command->serve(connection, args, n_args);
+    if (connection->output.bytes.failed)
+        stem_output_fail(connection, start, STEM_ENOMEM);
 }
 
 /* Serves what may be served; false when it has to wait for a group. */
 static bool serve(stem_connection *connection, const stem_command *command,
                   const stem_slice *args, size_t n_args)
 {
-    if (strcmp(command->name, "EXEC") == 0)
+    if (command->flags & STEM_COMMAND_EXECUTES)
         return !can_execute(connection) || run_in_group(connection, NULL, NULL, 0);
-    if (command->flags & STEM_COMMAND_CONNECTION)
-        stem_connection_command(connection, command, args, n_args);
-    else if (connection->transaction.is_open)
+    if (connection->transaction.is_open && !(command->flags & STEM_COMMAND_AT_ONCE))
         queue(connection, command, args, n_args);
+    else if (command->serve)
+        serve_here(connection, command, args, n_args);
     else if (command->flags & STEM_COMMAND_BLOCKS)
         run_on_worker(connection, command, args, n_args);
     else if (command->start)
@@ -327,15 +354,21 @@ bool stem_connection_serve(stem_connection *connection)
 {
     const stem_slice *args = connection->parser.args;
     const size_t n_args = connection->parser.n_args;
+    const stem_command *parent;
 
     if (n_args == 0)
         return true;
-    const stem_command *command = stem_command_find(args[0]);
+    const stem_command *command = stem_command_of(args, n_args, &parent);
     if (connection->group && !is_for_group(connection, command, args, n_args)) {
         connection->waits_for_group = true;
         return false;
     }
+    if (!stem_connection_begin_muted(connection))
+        return false;
     connection->server->metrics.commands++;
-    return refuse(connection, command, args, n_args) ||
-           serve(connection, command, args, n_args);
+    connection->last_command = command;
+    const bool is_served = refuse(connection, command, parent, args, n_args) ||
+                           serve(connection, command, args, n_args);
+    stem_connection_end_muted(connection, is_served);
+    return is_served;
 }

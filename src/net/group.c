@@ -111,6 +111,14 @@ static int run_transaction(member *of, stem_execution *on)
         const stem_queued *each = &transaction->queued[i];
         const size_t start_of_each = from->output.bytes.len;
 
+        if (each->reply) {
+            stem_buffer_add(&from->output.bytes, each->reply, each->reply_len);
+            if (!from->output.bytes.failed)
+                continue;
+            stem_execution_take_back(on, mark);
+            stem_output_fail(from, start, STEM_ENOMEM);
+            return STEM_ENOMEM;
+        }
         code = stem_connection_run(from, each->command, each->args, each->n_args, on,
                                    &of->wants_sync);
         if (code != STEM_OK) { /* its error is that of them all */

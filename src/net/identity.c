@@ -89,6 +89,7 @@ static void settle(stem_connection *connection, const stem_buffer *made)
     connection->caller.sessions = server->sessions;
     connection->caller.settings = server->is_sharing ? &server->settings : NULL;
     connection->caller.can_admin = connection->rights & STEM_MAY_ADMIN;
+    connection->caller.max_text_bytes = server->options.max_request_bytes;
     connection->caller.may_serve = server->is_sharing;
     connection->caller.user = (stem_slice){0};
     if (user)
@@ -124,6 +125,29 @@ int stem_connection_be(stem_connection *connection, const stem_user *user,
     connection->user = user;
     settle(connection, &made);
     return STEM_OK;
+}
+
+void stem_connection_reset(stem_connection *connection)
+{
+    stem_server *server = connection->server;
+
+    stem_connection_leave(connection);
+    free(connection->name);
+    connection->name = NULL;
+    connection->output.version = 2;
+    connection->reply_mode = STEM_REPLY_ON;
+    connection->has_muted = false;
+    if (!server->access) /* it sees what it did: a narrowed scope is not left so */
+        return;
+    stem_access_release(connection->access);
+    connection->access = NULL;
+    connection->user = NULL;
+    connection->rights = 0;
+    connection->is_authenticated = false;
+    connection->caller.user = (stem_slice){0};
+    connection->caller.can_admin = false;
+    connection->since_ms = server->now_ms; /* it has as long to log in as a new one */
+    stem_connection_disallow(connection);
 }
 
 int stem_connection_narrow(stem_connection *connection, const stem_slice *scope)
@@ -162,8 +186,11 @@ void stem_connection_forget(stem_connection *connection)
     stem_connection_forget_transaction(connection);
     free(connection->scope);
     free(connection->name);
+    free(connection->library);
+    free(connection->library_version);
     stem_access_release(connection->access);
     connection->scope = connection->name = NULL;
+    connection->library = connection->library_version = NULL;
     connection->access = NULL;
     connection->user = NULL;
 }

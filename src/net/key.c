@@ -9,13 +9,18 @@
 #include "../path.h"
 #include "command.h"
 
-enum verdict { FINE, BAD, TOO_LONG };
+enum verdict { FINE, BAD, TOO_LONG, EMPTY, HAS_NUL };
 
 static int refuse(stem_request *request, enum verdict verdict)
 {
-    stem_reply_error(request->reply, verdict == TOO_LONG
-                                         ? "ERR invalid key: too long"
-                                         : "ERR invalid key: not a canonical path");
+    static const char *const errors[] = {
+        [BAD] = "ERR invalid key: not a canonical path",
+        [TOO_LONG] = "ERR invalid key: too long",
+        [EMPTY] = "ERR invalid key: empty",
+        [HAS_NUL] = "ERR invalid key: it has a NUL byte",
+    };
+
+    stem_reply_error(request->reply, errors[verdict]);
     return STEM_EINVAL;
 }
 
@@ -184,14 +189,26 @@ static int read_raw(stem_request *request, stem_slice path, char *out, size_t *l
     return STEM_OK;
 }
 
-/* Redis's own commands have text in any case. */
-static bool is_raw(const stem_request *request)
+/* One component. */
+static int read_literal(stem_request *request, stem_slice key, char *out)
+{
+    if (key.len == 0)
+        return refuse(request, EMPTY);
+    if (key.len > STEM_COMPONENT_MAX)
+        return refuse(request, TOO_LONG);
+    if (memchr(key.data, '\0', key.len))
+        return refuse(request, HAS_NUL);
+    memcpy(out, key.data, key.len);
+    return STEM_OK;
+}
+
+/* Whether the command is STEM.*, and not one of Redis's. */
+static bool is_own(const stem_request *request)
 {
     static const char own[] = "STEM.";
     const stem_slice name = request->args[0];
 
-    return request->has_raw_keys && name.len >= sizeof own &&
-           name.data[sizeof own - 2] == '.';
+    return name.len >= sizeof own && name.data[sizeof own - 2] == '.';
 }
 
 int stem_request_key(stem_request *request, size_t arg, stem_slice *stored)
@@ -211,7 +228,9 @@ int stem_request_key(stem_request *request, size_t arg, stem_slice *stored)
     if (scope.len > 0)
         memcpy(room, scope.data, scope.len);
     char *path = room + scope.len;
-    if (is_raw(request))
+    if (request->has_literal_keys && !is_own(request))
+        code = read_literal(request, sent, path);
+    else if (request->has_raw_keys && is_own(request))
         code = read_raw(request, sent, path, &len);
     else if (sent.len > STEM_COMPONENT_MAX || !copy_plain(sent.data, sent.len, path))
         code = read_text(request, sent, path, &len);
@@ -235,4 +254,18 @@ void stem_key_text(stem_slice below, stem_buffer *out)
     else
         out->failed = true;
     free(text);
+}
+
+bool stem_request_shows(const stem_request *request, stem_slice below)
+{
+    return !request->has_literal_keys || !memchr(below.data, '\0', below.len);
+}
+
+void stem_request_key_text(const stem_request *request, stem_slice below,
+                           stem_buffer *out)
+{
+    if (request->has_literal_keys)
+        stem_buffer_add(out, below.data, below.len);
+    else
+        stem_key_text(below, out);
 }

@@ -1,6 +1,8 @@
 /*
- * What a server says of itself: INFO, and Prometheus' text, from one list.
+ * The figures of a server, and Prometheus' text of them; see metrics.h.
  */
+#include "metrics.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,16 +13,7 @@
 #include "sessions.h"
 #include "snapshots.h"
 
-/* One figure, of which the name is Prometheus' own, "stem_" before it; INFO has it without. */
-typedef struct figure {
-    const char *section, *name, *help;
-    bool is_counter;
-    uint64_t value;
-} figure;
-
-enum { MOST_FIGURES = 40 };
-
-static size_t list_figures(const stem_server *server, figure figures[MOST_FIGURES])
+void stem_metrics_list(const stem_server *server, stem_figures *figures)
 {
     const stem_metrics *m = &server->metrics;
     stem_statistics stats = {0};
@@ -28,7 +21,7 @@ static size_t list_figures(const stem_server *server, figure figures[MOST_FIGURE
 
     server->engine->ops->stats(server->engine, &stats);
 #define FIGURE(section, name, is_counter, help, value)                                   \
-    figures[n++] = (figure){section, name, help, is_counter, value}
+    figures->all[n++] = (stem_figure){section, name, help, is_counter, value}
     FIGURE("Clients", "connected_clients", false, "Connections that are open.",
            server->n_connections);
     FIGURE("Clients", "maxclients", false, "Connections there may be.",
@@ -72,7 +65,10 @@ static size_t list_figures(const stem_server *server, figure figures[MOST_FIGURE
     FIGURE("Persistence", "repairs", true, "Times that writing was mended.",
            stats.repairs);
 #undef FIGURE
-    return n;
+    figures->n = n;
+    figures->used_bytes = server->input_bytes + server->output_bytes +
+                          stats.memory_bytes + stats.dirty_bytes + stats.cached_bytes +
+                          stats.kept_bytes;
 }
 
 static void add_line(stem_buffer *out, const char *format, ...)
@@ -95,37 +91,17 @@ static uint64_t uptime(const stem_server *server)
     return (server->now_ms - server->started_ms) / 1000;
 }
 
-void stem_metrics_info(const stem_server *server, bool is_admin, stem_buffer *out)
-{
-    figure figures[MOST_FIGURES];
-    const char *section = "";
-
-    add_line(out,
-             "# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n"
-             "stem_version:%s\r\nuptime_in_seconds:%" PRIu64 "\r\n",
-             stem_version(), uptime(server));
-    if (!is_admin) /* the rest tells of others */
-        return;
-    const size_t n = list_figures(server, figures);
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(section, figures[i].section) != 0)
-            add_line(out, "\r\n# %s\r\n", figures[i].section);
-        section = figures[i].section;
-        add_line(out, "%s:%" PRIu64 "\r\n", figures[i].name, figures[i].value);
-    }
-}
-
 void stem_metrics_text(const stem_server *server, stem_buffer *out)
 {
-    figure figures[MOST_FIGURES];
-    const size_t n = list_figures(server, figures);
+    stem_figures figures;
 
+    stem_metrics_list(server, &figures);
     add_line(out,
              "# HELP stem_uptime_seconds Seconds since the server began.\n"
              "# TYPE stem_uptime_seconds gauge\nstem_uptime_seconds %" PRIu64 "\n",
              uptime(server));
-    for (size_t i = 0; i < n; i++) {
-        const figure *each = &figures[i];
+    for (size_t i = 0; i < figures.n; i++) {
+        const stem_figure *each = &figures.all[i];
         const char *end = each->is_counter ? "_total" : "";
         const char *name = each->name;
 

@@ -11,6 +11,7 @@
 
 #include "../engine/descriptor.h"
 #include "connection.h"
+#include "metrics.h"
 
 enum { MOST_SCRAPES = 8, MOST_MS = 10000, HEAD_SIZE = 8192 };
 

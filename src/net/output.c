@@ -128,7 +128,7 @@ static void empty(stem_connection *connection)
 {
     stem_buffer *bytes = &connection->output.bytes;
 
-    bytes->len = connection->output_sent = 0;
+    bytes->len = connection->output_sent = connection->muted_from = 0;
     if (bytes->capacity > OUTPUT_KEPT ||
         connection->server->n_connections > FEW_CONNECTIONS) {
         free(bytes->data);
@@ -143,6 +143,8 @@ static void compact(stem_connection *connection)
     stem_buffer *bytes = &connection->output.bytes;
 
     bytes->len -= connection->output_sent;
+    if (connection->has_muted)
+        connection->muted_from -= connection->output_sent;
     memmove(bytes->data, bytes->data + connection->output_sent, bytes->len);
     connection->output_sent = 0;
     char *smaller = realloc(bytes->data, bytes->len);

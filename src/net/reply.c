@@ -130,6 +130,11 @@ void stem_reply_array(stem_reply *reply, size_t n)
     add_head(reply, '*', n, false, 0);
 }
 
+void stem_reply_set(stem_reply *reply, size_t n)
+{
+    add_head(reply, reply->version < 3 ? '*' : '~', n, false, 0);
+}
+
 void stem_reply_map(stem_reply *reply, size_t n_pairs)
 {
     if (reply->version < 3)

@@ -82,6 +82,7 @@ void stem_reply_null(stem_reply *reply);
 void stem_reply_null_array(stem_reply *reply);
 /* What follows are so many replies; of a map, twice as many. */
 void stem_reply_array(stem_reply *reply, size_t n);
+void stem_reply_set(stem_reply *reply, size_t n);
 void stem_reply_map(stem_reply *reply, size_t n_pairs);
 
 #endif

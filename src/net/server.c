@@ -317,6 +317,7 @@ static void free_all(stem_server *server)
         event_base_free(server->base);
     pthread_mutex_destroy(&server->reload_lock);
     free((char *)server->options.users);
+    free(server->key_count.scope.data);
     free((char *)server->scope.data);
     free(server);
 }

@@ -45,6 +45,13 @@ typedef struct stem_metrics {
     uint64_t bytes_in, bytes_out;
 } stem_metrics;
 
+/* The number of keys below a scope, as it was a moment ago (keyspace.c). */
+typedef struct stem_key_count {
+    bool is_known;
+    stem_buffer scope;
+    uint64_t at_ms, n;
+} stem_key_count;
+
 /* How the loop and commits are shared between the two threads; see loop.c. */
 typedef struct stem_roles {
     pthread_mutex_t lock;
@@ -102,6 +109,7 @@ struct stem_server {
     uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;
+    stem_key_count key_count;
 
     stem_execution *reader;
     /* Of the two groups one is committed, or waits for it, while the other forms. */
@@ -186,13 +194,6 @@ void stem_server_finish_reload(stem_server *server);
 void stem_net_server_close(stem_server *server);
 const char *stem_net_server_address(const stem_server *server, size_t i);
 const char *stem_net_server_metrics_address(const stem_server *server);
-
-/* ---- metrics.c ---------------------------------------------------------------------- */
-
-/* What INFO says, to an administrator or to somebody who is confined. */
-void stem_metrics_info(const stem_server *server, bool is_admin, stem_buffer *out);
-/* The same as Prometheus has it. */
-void stem_metrics_text(const stem_server *server, stem_buffer *out);
 
 /* ---- metrics_http.c ----------------------------------------------------------------- */
 

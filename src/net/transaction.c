@@ -18,8 +18,10 @@ static void free_watched(stem_transaction *transaction, size_t n_kept)
 
 void stem_transaction_reset(stem_transaction *transaction)
 {
-    for (size_t i = 0; i < transaction->n_queued; i++)
+    for (size_t i = 0; i < transaction->n_queued; i++) {
         free(transaction->queued[i].args);
+        free(transaction->queued[i].reply);
+    }
     free_watched(transaction, 0);
     free(transaction->queued);
     free(transaction->watched);
@@ -76,7 +78,8 @@ bool stem_transaction_queue(stem_transaction *transaction, const stem_command *c
     stem_slice *copy = copy_args(args, n_args);
     if (!copy)
         return false;
-    transaction->queued[transaction->n_queued++] = (stem_queued){command, copy, n_args};
+    transaction->queued[transaction->n_queued++] =
+        (stem_queued){.command = command, .args = copy, .n_args = n_args};
     transaction->queued_bytes += queued_size(args, n_args);
     return true;
 }
@@ -128,9 +131,12 @@ const char *stem_connection_queue(stem_connection *connection,
                                   const stem_command *command, const stem_slice *args,
                                   size_t n_args)
 {
+    enum { MOST_SERVED = 256 };
     const size_t bytes = queued_size(args, n_args);
     stem_transaction *transaction = &connection->transaction;
 
+    if (command->serve && transaction->n_served++ == MOST_SERVED)
+        return "ERR too many commands about the server in one transaction";
     if (!stem_connection_may_hold(connection, bytes))
         return stem_input_is_full;
     /* One request fits, however large it is. */
@@ -139,6 +145,44 @@ const char *stem_connection_queue(stem_connection *connection,
         return "NOMEM the transaction is too large";
     connection->server->input_bytes += bytes;
     return NULL;
+}
+
+/* Moves what was added to the output behind `start` to a queued command. */
+static bool keep_reply(stem_connection *connection, stem_queued *queued, size_t start)
+{
+    stem_buffer *output = &connection->output.bytes;
+    const size_t len = output->len - start;
+
+    if (output->failed || !stem_connection_may_hold(connection, len))
+        return false;
+    queued->reply = malloc(len + 1);
+    if (!queued->reply)
+        return false;
+    memcpy(queued->reply, output->data + start, len);
+    queued->reply_len = len;
+    output->len = start;
+    connection->transaction.queued_bytes += len;
+    connection->server->input_bytes += len;
+    return true;
+}
+
+bool stem_connection_serve_queued(stem_connection *connection)
+{
+    stem_transaction *transaction = &connection->transaction;
+    const size_t start = connection->output.bytes.len;
+
+    for (size_t i = 0; transaction->n_served > 0 && i < transaction->n_queued; i++) {
+        stem_queued *each = &transaction->queued[i];
+
+        if (!each->command->serve || each->reply)
+            continue;
+        each->command->serve(connection, each->args, each->n_args);
+        if (!keep_reply(connection, each, start)) {
+            stem_output_fail(connection, start, STEM_ENOMEM);
+            return false;
+        }
+    }
+    return true;
 }
 
 const char *stem_connection_watch(stem_connection *connection, stem_slice key,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "failing_malloc.h"
 #include "raw_client.h"
 #include "served.h"
 #include "stream.h"
@@ -237,6 +238,101 @@ START_TEST(memory_of_answers_is_given_back_as_they_are_received)
 }
 END_TEST
 
+/* ---- No memory at all --------------------------------------------------------------- */
+
+static const char *const requests[] = {
+    "MGET large\r\n", "PING\r\n",    "SET a x GET\r\n", "MULTI\r\n",
+    "MGET large\r\n", "SET a x\r\n", "EXEC\r\n",        "STEM.SYNC\r\n",
+    "KEYS *\r\n",     "GET a\r\n",   "ECHO end\r\n"};
+enum { N_REQUESTS = sizeof requests / sizeof *requests };
+
+static void add_due(stem_buffer due[N_REQUESTS])
+{
+    static const char *const texts[N_REQUESTS] = {"",
+                                                  "+PONG\r\n",
+                                                  "$1\r\nx\r\n",
+                                                  "+OK\r\n",
+                                                  "+QUEUED\r\n",
+                                                  "+QUEUED\r\n",
+                                                  "*2\r\n",
+                                                  "+OK\r\n",
+                                                  "*2\r\n$1\r\na\r\n$5\r\nlarge\r\n",
+                                                  "$1\r\nx\r\n",
+                                                  "$3\r\nend\r\n"};
+
+    for (int i = 0; i < N_REQUESTS; i++)
+        stem_buffer_add_text(&due[i], texts[i]);
+    add_answer(&due[0], 1);
+    add_answer(&due[6], 1);
+    stem_buffer_add_text(&due[6], "+OK\r\n");
+}
+
+/* What is received from the first answer on that is neither what is due nor an error of its own;
+ * a part of one is allowed where the connection has ended. NULL when there is none. */
+static const char *first_wrong(const char *at, const char *end, const stem_buffer *due)
+{
+    for (int i = 0; i < N_REQUESTS && at < end; i++) {
+        const size_t left = (size_t)(end - at);
+        const size_t least = left < due[i].len ? left : due[i].len;
+        const char *line = memchr(at, '\n', left);
+
+        if (memcmp(at, due[i].data, least) == 0)
+            at += least;
+        else if (*at == '-' && line)
+            at = line + 1;
+        else
+            return at;
+    }
+    return at == end ? NULL : at;
+}
+
+/* One allocation of the process fails, the n-th from when the requests are sent. */
+static void exchange_without_memory(unsigned long granted, const stem_buffer *all,
+                                    const stem_buffer *due)
+{
+    enum { MOST = 3 * MIB };
+    static char received[MOST];
+    size_t len = 0;
+    stream with;
+
+    ck_assert(stream_open(&with, served_at(), false));
+    mallocs_granted = granted;
+    malloc_recovers = true;
+    malloc_fails = true;
+    stream_send(&with, all->data, all->len);
+    for (int quiet = 0; quiet < 50 && !with.has_ended;) {
+        stream_wait(&with, true, false, 100);
+        const size_t n = stream_receive(&with, received + len, MOST - len);
+        len += n;
+        quiet = n > 0 ? 0 : quiet + 1;
+        if (len >= 9 && memcmp(received + len - 9, "$3\r\nend\r\n", 9) == 0)
+            break;
+        if (len > 0 && received[len - 1] == '\n' && quiet > 3)
+            break; /* the last of them was an error */
+    }
+    malloc_fails = false;
+    const char *wrong = first_wrong(received, received + len, due);
+    ck_assert_msg(!wrong, "after %lu: %.*s", granted,
+                  (int)(wrong ? received + len - wrong : 0) % 200, wrong ? wrong : "");
+    stream_close(&with);
+}
+
+START_TEST(without_memory_a_request_gets_its_answer_or_an_error_or_the_connection_ends)
+{
+    stem_buffer all = {0}, due[N_REQUESTS] = {{0}};
+
+    assert_ok(stem_put(db, "a", "x"));
+    for (int i = 0; i < N_REQUESTS; i++)
+        stem_buffer_add_text(&all, requests[i]);
+    add_due(due);
+    for (unsigned long granted = 0; granted < 60; granted++)
+        exchange_without_memory(granted, &all, due);
+    for (int i = 0; i < N_REQUESTS; i++)
+        free(due[i].data);
+    free(all.data);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("server memory");
@@ -251,5 +347,8 @@ int main(void)
     tcase_add_test(tests,
                    pipelines_that_are_received_are_answered_though_memory_is_short);
     tcase_add_test(tests, memory_of_answers_is_given_back_as_they_are_received);
+    tcase_add_test(
+        tests,
+        without_memory_a_request_gets_its_answer_or_an_error_or_the_connection_ends);
     return run_suite(suite);
 }

@@ -1,11 +1,6 @@
 /*
  * A connection: its requests, and what has it go on.
  *
- * Requests are served where they lie in the input; while a group refers to them nothing is
- * read, so they stay there. While too much of the output waits none is served: they are read
- * ahead then, as many bytes as one request may have, since a peer may send all it has before it
- * reads.
- *
  * Everything that may let a connection go on ends in stem_connection_advance: input that came, a
  * socket that takes more, a group, a task or a login that is finished, and a turn of the loop.
  * What is left when it returns is waited for, or has the next turn (is_settled).
@@ -23,13 +18,11 @@
 #include "../error.h"
 
 enum {
-    INPUT_FIRST = 16 << 10,   /* bytes; also what is kept of a buffer */
-    INPUT_UNKNOWN = 64 << 10, /* of a request before the login */
+    INPUT_UNKNOWN = 64 << 10, /* bytes of a request before the login */
     MOST_ARGS = 1 << 20,
     MOST_ARGS_SHARING = 1 << 30,
     ARGS_UNKNOWN = 16,
-    AT_ONCE = 1024, /* requests, before others have their turn */
-    FEW_CONNECTIONS = 256
+    AT_ONCE = 1024 /* requests, before others have their turn */
 };
 
 /* ---- Opening and closing ---------------------------------------------------------- */
@@ -105,10 +98,9 @@ static void free_if_unused(stem_connection *connection)
     stem_connection_forget(connection);
     leave_ready(connection);
     DL_DELETE(server->connections, connection);
-    server->input_bytes -= connection->input_capacity;
     server->n_revoked -= connection->is_revoked;
     stem_resp_parser_free(&connection->parser);
-    free(connection->input);
+    stem_input_free(connection);
     stem_output_free(connection);
     free(connection);
 }
@@ -151,103 +143,13 @@ void stem_connection_make_ready(stem_connection *connection)
     DL_APPEND2(connection->server->ready, connection, prev_ready, next_ready);
 }
 
-/* ---- Input ------------------------------------------------------------------------ */
-
-static bool is_input_borrowed(const stem_connection *connection)
-{
-    return connection->group || connection->is_held;
-}
-
-static size_t input_left(const stem_connection *connection)
-{
-    return connection->input_len - connection->input_used;
-}
-
-/* Moves what is left of the input to its start, or lets go of what is not needed. What is read
- * ahead is moved seldom enough that each byte is about once. */
-static void tidy_input(stem_connection *connection)
-{
-    stem_server *server = connection->server;
-    const size_t left = input_left(connection);
-
-    if (is_input_borrowed(connection) || connection->input_used < left ||
-        connection->input_used == 0)
-        return;
-    if (left > 0)
-        memmove(connection->input, connection->input + connection->input_used, left);
-    connection->input_len = left;
-    connection->input_used = 0;
-    if (left == 0 && (connection->input_capacity > INPUT_FIRST ||
-                      server->n_connections > FEW_CONNECTIONS)) {
-        free(connection->input);
-        connection->input = NULL;
-        server->input_bytes -= connection->input_capacity;
-        connection->input_capacity = 0;
-    }
-}
-
-const char stem_input_is_full[] = "BUSY too many bytes of requests are under way";
-
-bool stem_connection_may_hold(const stem_connection *connection, size_t bytes)
-{
-    const stem_server *server = connection->server;
-
-    return server->input_bytes + bytes <= server->options.max_input_bytes;
-}
-
-/* Room for what the parser wants, but for no more than about as much as has come already: what is
- * only claimed takes no memory. */
-static size_t wanted_capacity(const stem_connection *connection)
-{
-    const size_t earned = 2 * input_left(connection) + INPUT_FIRST;
-    const size_t wanted =
-        connection->input_wanted < earned ? connection->input_wanted : earned;
-    const size_t least = input_left(connection) + 1;
-    const size_t end = connection->input_used + (wanted > least ? wanted : least);
-    size_t capacity =
-        connection->input_capacity > 0 ? connection->input_capacity : INPUT_FIRST;
-
-    while (capacity < end)
-        capacity *= 2;
-    return capacity;
-}
-
-static bool may_have_capacity(const stem_connection *connection, size_t capacity)
-{
-    return capacity <= INPUT_FIRST ||
-           stem_connection_may_hold(connection, capacity - connection->input_capacity);
-}
-
-static bool make_input_room(stem_connection *connection)
-{
-    const size_t capacity = wanted_capacity(connection);
-
-    if (capacity == connection->input_capacity)
-        return true;
-    if (!may_have_capacity(connection, capacity))
-        return false;
-    char *input = realloc(connection->input, capacity);
-    if (!input)
-        return false;
-    connection->server->input_bytes += capacity - connection->input_capacity;
-    connection->input = input;
-    connection->input_capacity = capacity;
-    return true;
-}
-
-/* Whether there may be a request in the input that was not looked at. */
-static bool has_input(const stem_connection *connection)
-{
-    const size_t left = input_left(connection);
-
-    return left > 0 && left >= connection->input_wanted;
-}
+/* ---- What there is to do ----------------------------------------------------------- */
 
 /* Whether there is something to serve, if nothing keeps it from that. */
 static bool has_work(const stem_connection *connection)
 {
     return connection->job || connection->is_held || connection->broken ||
-           has_input(connection);
+           stem_input_has_more(connection);
 }
 
 /* Whether something keeps it from taking the next request. Each of these has it advanced when
@@ -262,26 +164,18 @@ static bool is_waiting(const stem_connection *connection)
 /* Reads what has arrived; false when the connection is at its end. */
 static bool read_input(stem_connection *connection)
 {
-    tidy_input(connection);
-    if (!make_input_room(connection)) {
+    switch (stem_input_read(connection)) {
+    case STEM_INPUT_READ:
+        return true;
+    case STEM_INPUT_FULL: /* no error can stand where an answer is due before it */
         if (is_waiting(connection) || has_work(connection))
-            return false; /* no error can stand where the answer would */
+            return false;
         stem_reply_error(&connection->output, stem_input_is_full);
         stem_connection_end(connection);
         return true;
-    }
-    const ssize_t n =
-        stem_transport_read(connection, connection->input + connection->input_len,
-                            connection->input_capacity - connection->input_len);
-    if (n == STEM_TRANSPORT_ENDED)
+    default:
         return false;
-    connection->is_input_over = n == STEM_TRANSPORT_LAST;
-    if (n > 0) {
-        connection->input_len += (size_t)n;
-        connection->server->metrics.bytes_in += (uint64_t)n;
-        connection->active_ms = connection->server->now_ms;
     }
-    return true;
 }
 
 /* ---- Serving ---------------------------------------------------------------------- */
@@ -303,11 +197,11 @@ void stem_connection_disallow(stem_connection *connection)
 /* Reads the next request of the input; false when there is none. */
 static bool read_request(stem_connection *connection)
 {
-    if (!has_input(connection))
+    if (!stem_input_has_more(connection))
         return false;
     const int state =
         stem_resp_parse(&connection->parser, connection->input + connection->input_used,
-                        input_left(connection));
+                        stem_input_left(connection));
     connection->input_wanted = state == STEM_RESP_MORE ? connection->parser.wanted : 0;
     if (state == STEM_RESP_READY)
         return true;
@@ -375,19 +269,13 @@ static void serve_requests(stem_connection *connection)
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-/* Whether more may be read while what was read cannot be served. */
-static bool can_read_ahead(const stem_connection *connection)
-{
-    return input_left(connection) < connection->parser.limits.max_bytes &&
-           may_have_capacity(connection, wanted_capacity(connection));
-}
-
 static bool can_read(const stem_connection *connection)
 {
-    if (is_input_borrowed(connection) || connection->is_ending ||
+    if (stem_input_is_borrowed(connection) || connection->is_ending ||
         connection->is_input_over || connection->broken)
         return false;
-    return (!connection->job && !is_waiting(connection)) || can_read_ahead(connection);
+    return (!has_work(connection) && !is_waiting(connection)) ||
+           stem_input_may_read_ahead(connection);
 }
 
 /* Has an event when more can be read. */
@@ -456,7 +344,7 @@ static bool go_on(stem_connection *connection)
     if (!stem_output_send(connection) || is_over(connection))
         return false;
     stem_output_tidy(connection);
-    tidy_input(connection);
+    stem_input_tidy(connection);
     return read_rest(connection) && watch_input(connection);
 }
 

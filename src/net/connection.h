@@ -114,13 +114,36 @@ void stem_connection_make_ready(stem_connection *connection);
 /* What is sent so far is the last of it. */
 void stem_connection_end(stem_connection *connection);
 
-/* Whether so many bytes more of requests may be under way; the error to reply where not. */
-bool stem_connection_may_hold(const stem_connection *connection, size_t bytes);
-extern const char stem_input_is_full[];
 /* Requests may be as large as the options say: it has logged in. */
 void stem_connection_allow(stem_connection *connection);
 /* Requests are to be small, as before the login. */
 void stem_connection_disallow(stem_connection *connection);
+
+/* ---- input.c: requests, from the socket to where they are served --------------------- */
+
+enum stem_input_outcome {
+    STEM_INPUT_READ, /* what there was, maybe nothing */
+    STEM_INPUT_FULL, /* there is no room to read to */
+    STEM_INPUT_ENDED /* the connection is broken */
+};
+
+void stem_input_free(stem_connection *connection);
+/* Reads once. */
+enum stem_input_outcome stem_input_read(stem_connection *connection);
+/* Bytes of it that are not served yet. */
+size_t stem_input_left(const stem_connection *connection);
+/* Whether there may be a request in it that was not looked at. */
+bool stem_input_has_more(const stem_connection *connection);
+/* Whether words in it are referred to, so that it must stay where it is. */
+bool stem_input_is_borrowed(const stem_connection *connection);
+/* Gives back the room of what was served, unless it is borrowed. */
+void stem_input_tidy(stem_connection *connection);
+/* Whether more may be read while what was read cannot be served. */
+bool stem_input_may_read_ahead(const stem_connection *connection);
+
+/* Whether so many bytes more of requests may be under way; the error to reply where not. */
+bool stem_connection_may_hold(const stem_connection *connection, size_t bytes);
+extern const char stem_input_is_full[];
 
 /* ---- output.c: answers, from the commands to the socket ------------------------------ */
 

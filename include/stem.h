@@ -15,13 +15,14 @@
  * Rules that hold everywhere unless a call says otherwise:
  *
  * Answers. Functions return an `int`: 0 is STEM_OK, a positive code is an answer
- * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for this
- * thread, what failed, where and why; success and answers leave it alone. A call that
- * returns a pointer returns NULL on failure. After a failure outputs are unchanged and so
- * is the database; STEM_EUNKNOWN alone leaves open whether what was asked, outputs
- * included, has been done: in a directory it has, and it is not known whether it reached
- * the disk; on a server it is not known whether it was applied. A NULL handle, key or
- * output is STEM_EINVAL, except where NULL is allowed.
+ * (STEM_NOTFOUND), a negative one a failure. After a failure stem_errmsg() says, for
+ * this thread, what failed, where and why; success and answers leave it alone, but for
+ * the answers of stem_open and stem_destroy. A call that returns a pointer returns NULL
+ * on failure. After a failure outputs are unchanged and so is the database;
+ * STEM_EUNKNOWN alone leaves open whether what was asked, outputs included, has been
+ * done: in a directory it has, and it is not known whether it reached the disk; on a
+ * server it is not known whether it was applied. A NULL handle, key or output is
+ * STEM_EINVAL, except where NULL is allowed.
  *
  * Memory. What a call hands out is owned by the caller and released with the call named
  * there (stem_free for plain buffers). Arguments are borrowed for the length of the call.
@@ -36,19 +37,19 @@
  * Caveats, which no library over LevelDB, and libevent in the last, can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
- * - Damage at the very end of the newest log cannot be told from what a crash leaves there:
- *   the database opens in the state before it, without an error. All other damage is
- *   reported, with the name of the file: to logs when the database is opened, to tables when
- *   they are read (unless no_verify is set).
- * - A table that cannot be read, an empty or a missing one too, is STEM_ECORRUPT for the reads
- *   that meet it, with its name: a read of a key that it may hold, a walk that comes to it,
- *   and every walk while it is one of the newest, which LevelDB merges. All else stays
- *   readable. One that is removed while the database is open may be taken for one without
- *   the key.
+ * - Damage at the very end of the newest log cannot be told from what a crash leaves
+ *   there: the database opens in the state before it, without an error. All other damage
+ *   is reported, with the name of the file: to logs when the database is opened, to
+ *   tables when they are read (unless no_verify is set).
+ * - A table that cannot be read, an empty or a missing one too, is STEM_ECORRUPT for the
+ *   reads that meet it, with its name: a read of a key that it may hold, a walk that
+ *   comes to it, and every walk while it is one of the newest, which LevelDB merges. All
+ *   else stays readable. One that is removed while the database is open may be taken for
+ *   one without the key.
  * - A crash of the machine may leave a hole in what was not synced of a log, with whole
- *   commits behind it, which cannot be told from damage: STEM_ECORRUPT, with the log's name
- *   and where in it. Opened once with no_verify, the database has what was before the hole,
- *   and what is behind it but for at most 32 KiB. Copy the directory first.
+ *   commits behind it, which cannot be told from damage: STEM_ECORRUPT, with the log's
+ *   name and where in it. Opened once with no_verify, the database has what was before
+ *   the hole, and what is behind it but for at most 32 KiB. Copy the directory first.
  * - After a failed table write (a full disk, no descriptors left) LevelDB must be
  *   reopened; Stem does so by itself at the next commit, but not while an iterator or a
  *   snapshot is open: until those are closed commits go on failing with STEM_EIO.
@@ -74,8 +75,8 @@ extern "C" {
 #define STEM_API
 #endif
 
-/* Behind each member of a struct of options: their zero is a default in C++ too, so that no
- * compiler warns of the members that an initializer leaves out. */
+/* Behind each member of a struct of options: their zero is a default in C++ too, so that
+ * no compiler warns of the members that an initializer leaves out. */
 /* clang-format off */
 #ifdef __cplusplus
 #define STEM_ZERO {}
@@ -88,7 +89,8 @@ extern "C" {
 #define STEM_VERSION_MINOR 1
 #define STEM_VERSION_PATCH 0
 
-/* The version of the library in use, such as "0.1.0"; static. */
+/* The version of the library in use, such as "0.1.0"; static.
+ * Errors: none. */
 STEM_API const char *stem_version(void);
 
 /* ---- Errors ----------------------------------------------------------------------- */
@@ -118,17 +120,32 @@ enum stem_code {
     STEM_EACCES = -14    /* the server does not allow it, or does not know the user */
 };
 
-/* The name of a code ("STEM_NOTFOUND"), or "unknown code"; static. */
+/* Every call lists under "Errors" all but STEM_OK that it can answer. Its text says when
+ * it is not what it is everywhere:
+ * - STEM_EINVAL: a NULL handle, key, value or output, a key or range that cannot be;
+ * - STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT: what stem_errmsg() says;
+ * - STEM_EREADONLY: a write by way of a handle, a batch's handle or a server that only
+ *   reads;
+ * - STEM_EFORK: a handle that the process has inherited, or in a child a shared database
+ *   that no other process has open;
+ * - STEM_EGONE: of a snapshot, and of a walk that has given entries, when their state is
+ *   gone; of a shared directory, when it was removed;
+ * - STEM_EUNKNOWN: see above; STEM_EACCES: of a served database, or of another user's. */
+
+/* The name of a code ("STEM_NOTFOUND"), or "unknown code"; static.
+ * Errors: none. */
 STEM_API const char *stem_strerror(int code);
 
 /* The code and the text of this thread's last failure: 0 and "" before the first. The
  * text names the operation, the path in text form and the cause, and stays valid until
  * the next failure in this thread. The `_or` reads set the code at every call, STEM_OK
- * included. */
+ * included.
+ * Errors: none. */
 STEM_API int stem_errcode(void);
 STEM_API const char *stem_errmsg(void);
 
-/* Releases a buffer that Stem handed out (with free()); NULL is nothing. */
+/* Releases a buffer that Stem handed out (with free()); NULL is nothing.
+ * Errors: none. */
 STEM_API void stem_free(void *buffer);
 
 /* ---- Paths ------------------------------------------------------------------------ */
@@ -144,13 +161,15 @@ enum {
  * '/' is written "\/", a backslash "\\"; bytes below 0x20, 0x7F, U+0080 to U+009F and
  * bytes that are not valid UTF-8 are written "\xHH"; everything else stands for
  * itself. No components give "". The result is owned: stem_free. STEM_EINVAL for an
- * empty or NULL name, or one or a path over the limits. */
+ * empty or NULL name, or one or a path over the limits.
+ * Errors: STEM_EINVAL, STEM_ENOMEM. */
 STEM_API char *stem_path_format(const char *const *names, size_t n);
 
 /* Reads the text form back: an array of `*n` names in one owned buffer, released as a
  * whole with stem_free; "" gives no names. "\xHH" is accepted for any byte but 00.
  * STEM_EINVAL for empty components, a leading or trailing '/', an unknown escape, or
- * over the limits. */
+ * over the limits.
+ * Errors: STEM_EINVAL, STEM_ENOMEM. */
 STEM_API char **stem_path_parse(const char *text, size_t *n);
 
 /* ---- Values ----------------------------------------------------------------------- */
@@ -197,12 +216,15 @@ enum {
     STEM_EXT_CODE_MAX = 63 /* the last EXT code an application may put; the first is 0 */
 };
 
-/* "int", "array", ...; "f32", "bool", ...; static, "unknown" for what is none. */
+/* "int", "array", ...; "f32", "bool", ...; static, "unknown" for what is none.
+ * Errors: none. */
 STEM_API const char *stem_type_name(int type);
 STEM_API const char *stem_dtype_name(int dtype);
-/* The element type of that name, or STEM_ANY when there is none. */
+/* The element type of that name, or STEM_ANY when there is none.
+ * Errors: none. */
 STEM_API int stem_dtype_named(const char *name);
-/* Bytes of one element, or 0 when `dtype` is no element type. */
+/* Bytes of one element, or 0 when `dtype` is no element type.
+ * Errors: none. */
 STEM_API size_t stem_dtype_size(int dtype);
 
 typedef struct stem_bytes {
@@ -270,11 +292,13 @@ typedef struct stem_value {
 } stem_value;
 
 /* Releases what a read put into the value and makes it NIL; nothing on a borrowed one but
- * that, and nothing at all on NULL. */
+ * that, and nothing at all on NULL.
+ * Errors: none. */
 STEM_API void stem_value_free(stem_value *value);
 
 /* Constructors. None fails: what cannot be stored (a NULL with a length, a dtype that is
- * none, ndim 0) is STEM_EINVAL when it is put. */
+ * none, ndim 0) is STEM_EINVAL when it is put.
+ * Errors: none. */
 STEM_API stem_value stem_nil(void);
 STEM_API stem_value stem_bool(bool x);
 STEM_API stem_value stem_int(int64_t x);
@@ -284,13 +308,16 @@ STEM_API stem_value stem_str(const char *x); /* ended by NUL */
 STEM_API stem_value stem_strn(const char *x, size_t len);
 STEM_API stem_value stem_bin(const void *data, size_t len);
 STEM_API stem_value stem_time(int64_t seconds, uint32_t nanoseconds);
-/* A row-major array of `ndim` extents; `data` may be NULL when one of them is zero. */
+/* A row-major array of `ndim` extents; `data` may be NULL when one of them is zero.
+ * Errors: none. */
 STEM_API stem_value stem_array(int dtype, const void *data, int ndim,
                                const uint64_t *shape);
-/* One dimension of `n` elements. */
+/* One dimension of `n` elements.
+ * Errors: none. */
 STEM_API stem_value stem_array1(int dtype, const void *data, uint64_t n);
 /* One MessagePack object in `len` bytes, most often a list or a map packed by
- * msgpack-c. It is checked when it is put, and stored in canonical form. */
+ * msgpack-c. It is checked when it is put, and stored in canonical form.
+ * Errors: none. */
 STEM_API stem_value stem_packed(const void *data, size_t len);
 STEM_API stem_value stem_ext(int code, const void *data, size_t len);
 
@@ -298,7 +325,8 @@ STEM_API stem_value stem_ext(int code, const void *data, size_t len);
  * another kind, STEM_ERANGE for what does not fit, and `*out` is then unchanged.
  *   int, uint  from INT and UINT in range; FLOAT when integral, in range and not -0.0
  *   float      from FLOAT, and from INT and UINT when exact
- *   bool       from BOOL, and from INT 0 and 1 */
+ *   bool       from BOOL, and from INT 0 and 1
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ERANGE. */
 STEM_API int stem_as_int(const stem_value *value, int64_t *out);
 STEM_API int stem_as_uint(const stem_value *value, uint64_t *out);
 STEM_API int stem_as_float(const stem_value *value, double *out);
@@ -306,15 +334,18 @@ STEM_API int stem_as_bool(const stem_value *value, bool *out);
 /* An aligned ARRAY of element type `dtype` (STEM_ANY: any) in `*out`, released with
  * stem_value_free: from an ARRAY (borrowed from it), or from the map that Python's
  * msgpack-numpy writes (copied). STEM_ETYPE when it is neither or of another element
- * type. */
+ * type.
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ENOMEM, STEM_ECORRUPT. */
 STEM_API int stem_as_array(const stem_value *value, int dtype, stem_value *out);
 
 /* The encoded form, as it is stored: one canonical MessagePack object in an owned
- * buffer of `*len` bytes, NULL on failure. */
+ * buffer of `*len` bytes, NULL on failure.
+ * Errors: STEM_EINVAL, STEM_ENOMEM. */
 STEM_API void *stem_encode(const stem_value *value, size_t *len);
 /* The value in `len` encoded bytes, which it borrows (an array that is not aligned
  * there is copied: release every result with stem_value_free). STEM_ECORRUPT unless it
- * is exactly one well-formed MessagePack object of at most STEM_DEPTH_MAX levels. */
+ * is exactly one well-formed MessagePack object of at most STEM_DEPTH_MAX levels.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ECORRUPT. */
 STEM_API int stem_decode(const void *data, size_t len, stem_value *out);
 
 /* Walks the elements of a LIST or the pairs of a MAP; containers inside are values of
@@ -332,12 +363,14 @@ typedef struct stem_cursor {
     uint64_t reserved[2];
 } stem_cursor;
 
-/* Starts before the first element. STEM_ETYPE unless the value is a LIST or a MAP. */
+/* Starts before the first element. STEM_ETYPE unless the value is a LIST or a MAP.
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ECORRUPT. */
 STEM_API int stem_cursor_init(stem_cursor *cursor, const stem_value *container);
 /* Steps to the next element: true with `*value` (and `*key` for a map; it may be NULL)
  * filled, borrowed from the container; false at the end, or with cursor->code set when
  * the bytes are damaged or an array could not be copied. Release values with
- * stem_value_free when the container may hold arrays; on all others it is nothing. */
+ * stem_value_free when the container may hold arrays; on all others it is nothing.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ECORRUPT. */
 STEM_API bool stem_cursor_next(stem_cursor *cursor, stem_value *key, stem_value *value);
 
 /* ---- Opening ---------------------------------------------------------------------- */
@@ -384,8 +417,8 @@ typedef struct stem_options {
     uint64_t reserved[6] STEM_ZERO; /* zero, else STEM_EINVAL */
 } stem_options;
 
-/* stem_open(&db, "./app.db", STEM_OPTIONS(.sync = true)). In C++20 too, with the members in
- * the order of their declaration, as the language has it. */
+/* stem_open(&db, "./app.db", STEM_OPTIONS(.sync = true)). In C++20 too, with the members
+ * in the order of their declaration, as the language has it. */
 #ifndef __cplusplus
 #define STEM_OPTIONS(...) (&(const stem_options){__VA_ARGS__})
 #else
@@ -404,42 +437,49 @@ typedef struct stem_options {
  * `options` may be NULL. The directory open already in this process, by whatever name,
  * gives another handle on the same engine.
  *
- * STEM_NOTFOUND, STEM_EXISTS as the options ask, and stem_errmsg() then says so, as after a
- * failure; STEM_ELOCKED when another process has
- * it open and not both share it (nothing is touched); STEM_EFORMAT when the directory holds anything but a
- * Stem database of this format (nothing is touched); STEM_ECORRUPT for a database
- * whose CURRENT is gone, or whose MANIFEST or logs are damaged: the text names the file and
- * says how to go on; STEM_EIO for missing parents,
- * no permission, a file in the way; STEM_EINVAL for bad options; STEM_EFORK in a
- * process forked from one that had used LevelDB; STEM_ENOTSUP for a location that this build
- * has no engine for: what stands before a ':' is the name of one, unless a '/' comes first, so
- * that a directory is "./a:b" and not "a:b", whether it is there or not.
+ * STEM_NOTFOUND, STEM_EXISTS as the options ask, and stem_errmsg() then says so, as after
+ * a failure; STEM_ELOCKED when another process has it open and not both share it (nothing
+ * is touched); STEM_EFORMAT when the directory holds anything but a Stem database of this
+ * format (nothing is touched); STEM_ECORRUPT for a database whose CURRENT is gone, or
+ * whose MANIFEST or logs are damaged: the text names the file and says how to go on;
+ * STEM_EIO for missing parents, no permission, a file in the way; STEM_EINVAL for bad
+ * options; STEM_EFORK in a process forked from one that had used LevelDB; STEM_ENOTSUP
+ * for a location that this build has no engine for: what stands before a ':' is the name
+ * of one, unless a '/' comes first, so that a directory is "./a:b" and not "a:b", whether
+ * it is there or not.
  *
  * With a server (docs/wire.md): user and scope are percent-encoded, the scope is a path in
  * text form. STEM_EIO when it cannot be reached, STEM_EACCES when it does not let the user
  * in, STEM_EXISTS with must_be_new, STEM_EINVAL for a password in the location, and for one
  * that would go to another machine unencrypted. Each open is a session of its own. A
  * connection that breaks is made again, and the call repeated, within timeout_ms; a commit
- * is applied once, or the answer is STEM_EUNKNOWN. */
+ * is applied once, or the answer is STEM_EUNKNOWN.
+ * Errors: STEM_NOTFOUND, STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO,
+ *     STEM_ECORRUPT, STEM_ELOCKED, STEM_EFORMAT, STEM_ENOTSUP, STEM_EFORK, STEM_EACCES.
+ */
 STEM_API int stem_open(stem_db **db, const char *location, const stem_options *options);
 
 /* Closes one handle; NULL is nothing. The engine closes with the last of all the
  * handles, iterators and snapshots on it, in whatever order they are closed. The
  * handle is gone unless the answer is a failure, which is returned only by the last
- * close. */
+ * close.
+ * Errors: STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT. */
 STEM_API int stem_close(stem_db *db);
 
 /* The same, and where the last close could not hand what write-back has in memory to the
  * engine, it gives that up: those commits are lost, and what is stored is the state before
  * the first of them. Nothing is tried again. For when stem_close has failed, and waiting
- * for room on the disk is no choice. */
+ * for room on the disk is no choice.
+ * Errors: STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT. */
 STEM_API int stem_close_discard(stem_db *db);
 
 /* Removes the database at `location`: exactly the files that are LevelDB's and Stem's,
  * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
  * STEM_EFORMAT when it is no Stem database, STEM_ELOCKED while it is open anywhere,
  * this process included. When files of others keep the directory the database is gone
- * all the same, and the answer is STEM_EXISTS, and stem_errmsg() names what is left. */
+ * all the same, and the answer is STEM_EXISTS, and stem_errmsg() names what is left.
+ * Errors: STEM_NOTFOUND, STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ELOCKED,
+ *     STEM_EFORMAT, STEM_ENOTSUP, STEM_EACCES. */
 STEM_API int stem_destroy(const char *location);
 
 /* ---- Handles ---------------------------------------------------------------------- */
@@ -451,14 +491,19 @@ STEM_API int stem_destroy(const char *location);
 
 /* The sub-database under `names`, below this handle; no names give the same place
  * again. It need not exist: a sub-database is there when it holds something.
- * STEM_EINVAL for a NULL or empty name and for names and paths over the limits. */
+ * STEM_EINVAL for a NULL or empty name and for names and paths over the limits.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EFORK. */
 STEM_API stem_db *stem_sub_path(stem_db *db, const char *const *names, size_t n);
-/* The same place, writes refused with STEM_EREADONLY. */
+/* The same place, writes refused with STEM_EREADONLY.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EFORK. */
 STEM_API stem_db *stem_read_only(stem_db *db);
 /* The same place as it is at this moment, read-only. While it is open LevelDB keeps what
- * later writes replace. */
+ * later writes replace.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API stem_db *stem_snapshot(stem_db *db);
-/* The same handle once more. */
+/* The same handle once more.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EFORK. */
 STEM_API stem_db *stem_dup(stem_db *db);
 
 #ifndef __cplusplus
@@ -468,7 +513,8 @@ STEM_API stem_db *stem_dup(stem_db *db);
                   sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
 #endif
 
-/* The path of the handle in text form, "" for the opened database; owned: stem_free. */
+/* The path of the handle in text form, "" for the opened database; owned: stem_free.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EFORK. */
 STEM_API char *stem_path(stem_db *db);
 
 /* ---- Single keys ------------------------------------------------------------------ */
@@ -477,49 +523,71 @@ STEM_API char *stem_path(stem_db *db);
  * stem_options.sync the machine's. STEM_EINVAL for what cannot be a key or a value,
  * and for values over STEM_VALUE_MAX; STEM_EREADONLY; STEM_EIO, with the cause, when
  * it could not be written, and then it never will be. Only STEM_EUNKNOWN leaves that
- * open: the value is written, the sync after it failed; or no answer came from a server. */
+ * open: the value is written, the sync after it failed; or no answer came from a server.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_put_value(stem_db *db, const char *key, stem_value value);
 
-/* Removes the key; STEM_OK whether or not it was there. Keys below it stay. */
+/* Removes the key; STEM_OK whether or not it was there. Keys below it stay.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_del(stem_db *db, const char *key);
 
-/* STEM_OK when the key holds a value, STEM_NOTFOUND when not. Mind that STEM_OK is 0. */
+/* STEM_OK when the key holds a value, STEM_NOTFOUND when not. Mind that STEM_OK is 0.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK,
+ *     STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_has(stem_db *db, const char *key);
 
 /* Reads any value. At most one allocation; large values are not copied once more.
- * STEM_NOTFOUND, STEM_ECORRUPT. Release with stem_value_free. */
+ * STEM_NOTFOUND, STEM_ECORRUPT. Release with stem_value_free.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK,
+ *     STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get(stem_db *db, const char *key, stem_value *value);
 
-/* The type of the value (enum stem_value_type) in `*type`. */
+/* The type of the value (enum stem_value_type) in `*type`.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK,
+ *     STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_type(stem_db *db, const char *key, int *type);
 
-/* Typed reads: as stem_get, then as stem_as_*. */
+/* Typed reads: as stem_get, then as stem_as_*.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO,
+ *     STEM_ECORRUPT, STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get_int(stem_db *db, const char *key, int64_t *out);
 STEM_API int stem_get_uint(stem_db *db, const char *key, uint64_t *out);
 STEM_API int stem_get_float(stem_db *db, const char *key, double *out);
 STEM_API int stem_get_bool(stem_db *db, const char *key, bool *out);
 STEM_API int stem_get_time(stem_db *db, const char *key, stem_timestamp *out);
 /* A STR only, ended by a NUL; owned: stem_free. `len` may be NULL: then a string that
- * holds a NUL is STEM_ERANGE. */
+ * holds a NUL is STEM_ERANGE.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO,
+ *     STEM_ECORRUPT, STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get_str(stem_db *db, const char *key, char **out, size_t *len);
-/* A BIN only, of `*len` bytes, never NULL; owned: stem_free. */
+/* A BIN only, of `*len` bytes, never NULL; owned: stem_free.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get_bin(stem_db *db, const char *key, void **out, size_t *len);
 /* An ARRAY of element type `dtype` (STEM_ANY: any): typed and aligned where the engine
  * left it, not copied. Other forms of arrays (see stem_as_array) are copied. Release
- * with stem_value_free. */
+ * with stem_value_free.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get_array(stem_db *db, const char *key, int dtype, stem_value *out);
 
 /* For configuration: the fallback on every answer but STEM_OK. stem_errcode() then
- * tells which answer it was, STEM_OK and STEM_NOTFOUND included. */
+ * tells which answer it was, STEM_OK and STEM_NOTFOUND included.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO,
+ *     STEM_ECORRUPT, STEM_EFORK, STEM_EGONE, STEM_EACCES; in stem_errcode(). */
 STEM_API int64_t stem_get_int_or(stem_db *db, const char *key, int64_t fallback);
 STEM_API uint64_t stem_get_uint_or(stem_db *db, const char *key, uint64_t fallback);
 STEM_API double stem_get_float_or(stem_db *db, const char *key, double fallback);
 STEM_API bool stem_get_bool_or(stem_db *db, const char *key, bool fallback);
-/* A string, or a copy of the fallback, in one owned buffer: stem_free. NULL when memory fails,
- * and with a NULL fallback for every answer but STEM_OK.
+/* A string, or a copy of the fallback, in one owned buffer: stem_free. NULL when memory
+ * fails, and with a NULL fallback for every answer but STEM_OK.
  *
  *     char *host = stem_get_str_or(db, "host", "localhost");
- *     int64_t port = stem_get_int_or(db, "port", 80); */
+ *     int64_t port = stem_get_int_or(db, "port", 80);
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO,
+ *     STEM_ECORRUPT, STEM_EFORK, STEM_EGONE, STEM_EACCES; in stem_errcode(). */
 STEM_API char *stem_get_str_or(stem_db *db, const char *key, const char *fallback);
 
 /* ---- Reading in order ------------------------------------------------------------- */
@@ -554,8 +622,8 @@ typedef struct stem_iter stem_iter;
  *     while (stem_iter_next(it)) puts(stem_iter_key(it));
  *     int code = stem_iter_close(it);
  *
- * The iterator holds the database open by itself. NULL on failure, and every call
- * below takes a NULL iterator: next is false, and stem_iter_code and close return the code of
+ * The iterator holds the database open by itself. NULL on failure, and every call below
+ * takes a NULL iterator: next is false, and stem_iter_code and close return the code of
  * that failure.
  *
  * What lay there at this moment is kept by the process that has the files. Where that is
@@ -572,40 +640,56 @@ typedef struct stem_iter stem_iter;
  * - A key that is put or deleted meanwhile may be given or not, whatever was given before
  *   it: two keys written in one commit need not both be seen, or both be missed.
  *
- * A walk that has not given an entry yet, nor come to its end, goes on so without `resume`: all
- * of it then comes from one state, a later one than that of the opening.
+ * A walk that has not given an entry yet, nor come to its end, goes on so without
+ * `resume`: all of it then comes from one state, a later one than that of the opening.
  *
- * None of this changes anything for a walk through a snapshot: once that is gone, STEM_EGONE stays.
- * So does it after 32 states that were gone one after the other before a single step. */
+ * None of this changes anything for a walk through a snapshot: once that is gone,
+ * STEM_EGONE stays. So does it after 32 states that were gone one after the other before
+ * a single step.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API stem_iter *stem_iter_open(stem_db *db, const stem_range *range);
 
 /* Steps to the next entry. False at the end, and at the first error: damaged bytes are
- * never stepped over. */
+ * never stepped over.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES; in stem_iter_code(). */
 STEM_API bool stem_iter_next(stem_iter *iter);
 
-/* The failure that ended the walk; STEM_OK while there was none, and at the end. It changes
- * neither stem_errcode() nor stem_errmsg(), which the step that failed has set. */
+/* The failure that ended the walk; STEM_OK while there was none, and at the end. It
+ * changes neither stem_errcode() nor stem_errmsg(), which the step that failed has set.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_iter_code(const stem_iter *iter);
 
 /* Moves so that the next step arrives at the first entry at or after the path `names`
- * below the handle, in reverse at or before it. The walk has no entries outside its range: a
- * path before it arrives at its start, as one in a gap arrives behind the gap, and one behind it
- * at the end of the walk; in reverse the other way about. Entries already given still count
- * against `limit`. No names: back to the start. */
+ * below the handle, in reverse at or before it. The walk has no entries outside its
+ * range: a path before it arrives at its start, as one in a gap arrives behind the gap,
+ * and one behind it at the end of the walk; in reverse the other way about. Entries
+ * already given still count against `limit`. No names: back to the start.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_iter_seek(stem_iter *iter, const char *const *names, size_t n);
 
 /* Of the entry stepped to; borrowed until the next step. NULL before the first, after the
- * last, and for the value where there is none to give (keys_only). */
+ * last, and for the value where there is none to give (keys_only).
+ * Errors: none. */
 STEM_API const char *stem_iter_key(const stem_iter *iter); /* the last component */
-/* All components below the handle, `*n` of them. Fails only when memory does. */
+/* All components below the handle, `*n` of them. Fails only when memory does.
+ * Errors: STEM_EINVAL, STEM_ENOMEM. */
 STEM_API const char *const *stem_iter_path(stem_iter *iter, size_t *n);
+/* The value, borrowed as the key is; NULL where there is none to give (keys_only).
+ * Errors: none. */
 STEM_API const stem_value *stem_iter_value(const stem_iter *iter);
 
-/* Of a name that stem_children gave: bits that say what is there. */
+/* Of a name that stem_children gave: bits that say what is there.
+ * Errors: none. */
 enum { STEM_HAS_VALUE = 1, STEM_HAS_CHILDREN = 2 };
 STEM_API int stem_iter_kind(const stem_iter *iter);
 
-/* Closes it; returns the first error, STEM_OK when there was none. */
+/* Closes it; returns the first error, STEM_OK when there was none.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_iter_close(stem_iter *iter);
 
 /* The names one level down, each once, in one or two seeks a name however much lies
@@ -613,7 +697,9 @@ STEM_API int stem_iter_close(stem_iter *iter);
  * NULL, and stem_iter_kind says whether it is a value, a sub-database, or both. Bounds
  * compare names, and take what lies below them along. It resumes without being asked to:
  * what is said there of keys holds for names, and what is said of one name is true of one
- * moment. */
+ * moment.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
 
 /* ---- Batches ---------------------------------------------------------------------- */
@@ -623,38 +709,53 @@ STEM_API stem_iter *stem_children(stem_db *db, const stem_range *range);
  * same key wins. */
 typedef struct stem_batch stem_batch;
 
-/* An empty batch for the database of `db`, which it keeps open. NULL on failure. */
+/* An empty batch for the database of `db`, which it keeps open. NULL on failure.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EFORK. */
 STEM_API stem_batch *stem_batch_new(stem_db *db);
-/* NULL is nothing. */
+/* NULL is nothing.
+ * Errors: none. */
 STEM_API void stem_batch_free(stem_batch *batch);
 
 /* Adds a write or an expectation; everything is copied. STEM_EINVAL for a handle of
  * another database, STEM_EREADONLY for one that only reads; a failure leaves the batch
- * as it was. */
+ * as it was.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_put_value(stem_batch *batch, stem_db *db, const char *key,
                                   stem_value value);
 STEM_API int stem_batch_del(stem_batch *batch, stem_db *db, const char *key);
-/* That the key holds nothing. */
+/* That the key holds nothing.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_expect_absent(stem_batch *batch, stem_db *db, const char *key);
-/* That the key holds exactly this value, as it is stored: an INT is no FLOAT. */
+/* That the key holds exactly this value, as it is stored: an INT is no FLOAT.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_expect_value(stem_batch *batch, stem_db *db, const char *key,
                                      stem_value value);
 /* That the bounds and the prefix of the range (NULL: the whole place) hold no key. Its
- * other members say nothing here, but that `shallow` is STEM_EINVAL. */
+ * other members say nothing here, but that `shallow` is STEM_EINVAL.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_expect_empty(stem_batch *batch, stem_db *db,
                                      const stem_range *range);
 
 /* Applies it, durably against a crash of the machine when `sync` is set or a handle that
  * it writes through has stem_options.sync. STEM_CONFLICT when an expectation fails:
  * nothing has changed, and stem_batch_failed says which. The batch keeps its content, to
- * be committed again, added to or reset. An empty batch is STEM_OK. */
+ * be committed again, added to or reset. An empty batch is STEM_OK.
+ * Errors: STEM_CONFLICT, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_batch_commit(stem_batch *batch, bool sync);
 /* The expectation that failed at the last commit, counted from 0 in the order they
- * were added; SIZE_MAX when none did. */
+ * were added; SIZE_MAX when none did.
+ * Errors: none. */
 STEM_API size_t stem_batch_failed(const stem_batch *batch);
-/* Empties it, to be used again. */
+/* Empties it, to be used again.
+ * Errors: none. */
 STEM_API void stem_batch_reset(stem_batch *batch);
-/* Writes in it, and the bytes of their stored keys and values. 0 for NULL. */
+/* Writes in it, and the bytes of their stored keys and values. 0 for NULL.
+ * Errors: none. */
 STEM_API size_t stem_batch_count(const stem_batch *batch);
 STEM_API size_t stem_batch_bytes(const stem_batch *batch);
 
@@ -665,30 +766,44 @@ STEM_API size_t stem_batch_bytes(const stem_batch *batch);
  * threads, and with plain puts among them, they are linearizable. Failures as for
  * stem_put and stem_get. */
 
-/* Stores it if the key holds nothing, else STEM_EXISTS. */
+/* Stores it if the key holds nothing, else STEM_EXISTS.
+ * Errors: STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_insert_value(stem_db *db, const char *key, stem_value value);
-/* Stores it if the key holds something, else STEM_NOTFOUND. */
+/* Stores it if the key holds something, else STEM_NOTFOUND.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_replace_value(stem_db *db, const char *key, stem_value value);
 /* Stores it if the key holds nothing; `*now` (may be NULL) is what the key then holds,
- * released with stem_value_free. */
+ * released with stem_value_free.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_get_or_put_value(stem_db *db, const char *key, stem_value value,
                                    stem_value *now);
 /* Stores `desired` if the key holds exactly `expected`, as it is stored; else
- * STEM_CONFLICT, for an absent key too. */
+ * STEM_CONFLICT, for an absent key too.
+ * Errors: STEM_CONFLICT, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_cas_value(stem_db *db, const char *key, stem_value expected,
                             stem_value desired);
 
 /* Adds `delta` to an integer; an absent key counts as `initial`, to which it is added
  * too. The sum is `*now` (may be NULL). STEM_ERANGE when it does not fit int64_t,
- * STEM_ETYPE for another type than an integer; both leave the value as it was. */
+ * STEM_ETYPE for another type than an integer; both leave the value as it was.
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_incr(stem_db *db, const char *key, int64_t delta, int64_t initial,
                        int64_t *now);
 /* The same for a FLOAT, or an integer that a double holds exactly, stored as FLOAT.
- * STEM_ERANGE when the sum is not finite. */
+ * STEM_ERANGE when the sum is not finite.
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ERANGE, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_incr_float(stem_db *db, const char *key, double delta, double initial,
                              double *now);
 
-/* Removes the key and gives what it held (stem_value_free), or STEM_NOTFOUND. */
+/* Removes the key and gives what it held (stem_value_free), or STEM_NOTFOUND.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_pop(stem_db *db, const char *key, stem_value *value);
 
 /* What an update callback decides. */
@@ -703,6 +818,10 @@ enum stem_update_action {
  * the update as its answer, with the text of the call whose code it is. The callback may
  * read the database, and may be called several times. */
 typedef int stem_update_fn(void *context, const stem_value *current, stem_value *next);
+/* Runs the callback, and stores what it decides, until no other write comes between.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES, and what the callback
+ *     answers. */
 STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
                          void *context);
 
@@ -711,11 +830,18 @@ STEM_API int stem_update(stem_db *db, const char *key, stem_update_fn *update,
 /* Reads `n` keys of this level from one state, in the caller's order: `codes[i]` is
  * STEM_OK, or STEM_NOTFOUND with `values[i]` NIL. Release each value with
  * stem_value_free. On failure no value is to be released, and what `values` and `codes`
- * hold says nothing. */
+ * hold says nothing.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_get_many(stem_db *db, const char *const *keys, size_t n,
                            stem_value *values, int *codes);
+/* The same without the values: whether each key holds one.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_has_many(stem_db *db, const char *const *keys, size_t n, bool *has);
-/* One commit each. */
+/* One commit each.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_put_many(stem_db *db, const char *const *keys, const stem_value *values,
                            size_t n);
 STEM_API int stem_del_many(stem_db *db, const char *const *keys, size_t n);
@@ -727,20 +853,24 @@ typedef struct stem_entry {
     stem_value value;
 } stem_entry;
 
-/* Takes the first `n` entries in the range (NULL: of all below the handle), or all when there
- * are fewer, in order and in one commit: they still are the first there when it lands.
- * `*entries` holds `*count` of them, in one list released with stem_entries_free; none, NULL,
- * when `n` is 0. STEM_NOTFOUND when there is none to take. The last ones come last first. Of the
- * range the bounds, the prefix and the limit count; `shallow` is STEM_EINVAL.
+/* Takes the first `n` entries in the range (NULL: of all below the handle), or all when
+ * there are fewer, in order and in one commit: they still are the first there when it
+ * lands. `*entries` holds `*count` of them, in one list released with stem_entries_free;
+ * none, NULL, when `n` is 0. STEM_NOTFOUND when there is none to take. The last ones come
+ * last first. Of the range the bounds, the prefix and the limit count; `shallow` is
+ * STEM_EINVAL.
  *
  * LevelDB keeps a mark for every entry taken out until it compacts, and steps over all of
  * them to find the first one left: a queue that is popped by the thousands between puts
- * stays fast with a stem_compact of its place now and then. */
+ * stays fast with a stem_compact of its place now and then.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_pop_first(stem_db *db, const stem_range *range, size_t n,
                             stem_entry **entries, size_t *count);
 STEM_API int stem_pop_last(stem_db *db, const stem_range *range, size_t n,
                            stem_entry **entries, size_t *count);
-/* NULL is nothing. */
+/* NULL is nothing.
+ * Errors: none. */
 STEM_API void stem_entries_free(stem_entry *entries, size_t count);
 
 /* ---- Whole sub-databases ---------------------------------------------------------- */
@@ -750,7 +880,9 @@ STEM_API void stem_entries_free(stem_entry *entries, size_t count);
  * failure they are run again, and finish. */
 
 /* Removes every entry in the range (NULL: all) whose key was there when it began, with
- * what may have been written to that key meanwhile. */
+ * what may have been written to that key meanwhile.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_clear(stem_db *db, const stem_range *range);
 
 /* Copies everything under `from`, as it was when it began, to the same paths under
@@ -760,7 +892,9 @@ STEM_API int stem_clear(stem_db *db, const stem_range *range);
  * none. STEM_EINVAL when one place lies within the other or is the same, a snapshot of it
  * too, however each was opened; when both are of one served database in different scopes,
  * so that nobody here can tell; when only one key is given; or when a path would be too
- * long: then nothing was copied. */
+ * long: then nothing was copied.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 /* The same, and then removes what was copied: the destination is complete, and
@@ -768,14 +902,18 @@ STEM_API int stem_copy(stem_db *from, const char *from_key, stem_db *to,
  * lost: a new value of an entry on its way is moved too, an entry that comes behind the
  * walk may stay in the source. What others take out of the source meanwhile may still
  * arrive. One key within one database moves in one commit, with the same
- * exception. */
+ * exception.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_move(stem_db *from, const char *from_key, stem_db *to,
                        const char *to_key);
 
 /* ---- The whole place -------------------------------------------------------------- */
 
 /* Counts the entries in the range (NULL: all), by walking their keys in one state; begins
- * again when that is gone and is no snapshot, whatever `resume` says. */
+ * again when that is gone and is no snapshot, whatever `resume` says.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_count(stem_db *db, const stem_range *range, uint64_t *count);
 
 /* What the place takes on the disk. */
@@ -784,18 +922,25 @@ typedef struct stem_size_info {
     uint64_t log_bytes; /* of the whole database, newer than any table: left out above */
     uint64_t reserved[2];
 } stem_size_info;
+/* Fills `*size`, without reading what lies there.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
 /* Compacts what lies below the handle: space of deleted and replaced values returns.
  * Others read and write meanwhile. What they write may fill a third of the write buffer for
  * every 8 MiB or so that are compacted; who writes faster waits for the rest of these, most
  * often a fraction of a second. STEM_EREADONLY through a handle that only reads; STEM_EIO when a
- * table cannot be written. */
+ * table cannot be written.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_compact(stem_db *db);
 
 /* Makes everything committed before the call survive a crash of the machine, whatever
  * options it was committed under. STEM_EIO with the cause, and then nothing is
- * promised. */
+ * promised.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_sync(stem_db *db);
 
 /* ---- Sharing ---------------------------------------------------------------------- */
@@ -858,7 +1003,9 @@ STEM_API int stem_sync(stem_db *db);
 /* Hands everything committed before the call to the engine below: it survives the death of
  * the process. Nothing to do without write-back. Of a served database that process is the
  * server, whose own commits may wait in its memory when a client has read them already;
- * this takes the right to write, as stem_sync does. */
+ * this takes the right to write, as stem_sync does.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_flush(stem_db *db);
 
 /* Of the whole database, for people who watch it. */
@@ -885,6 +1032,8 @@ typedef struct stem_statistics {
 
     uint64_t reserved[6];
 } stem_statistics;
+/* Fills `*stats`.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_stats(stem_db *db, stem_statistics *stats);
 
 /* ---- Serving ---------------------------------------------------------------------- */
@@ -899,63 +1048,72 @@ typedef struct stem_server stem_server;
 typedef struct stem_server_options {
     /* Where to listen, ended by a NULL: "unix:/path" (made with mode 0600), "tcp://host:port";
      * port 0 is any free one. At least one. */
-    const char *const *listen;
-    const char *users; /* the users file; NULL: whoever connects may do everything */
+    const char *const *listen STEM_ZERO;
+    const char *users STEM_ZERO; /* the users file; NULL: a client may do everything */
     /* Files in PEM, both or none, the key without a passphrase: TLS on TCP. */
-    const char *tls_certificate, *tls_key;
-    const char *metrics; /* "host:port": Prometheus' text there, over HTTP */
+    const char *tls_certificate STEM_ZERO, *tls_key STEM_ZERO;
+    const char *metrics STEM_ZERO; /* "host:port": Prometheus' text there, over HTTP */
     /* Allows what is refused otherwise: TCP without users, and TCP without TLS beyond the
      * loopback interface. */
-    bool insecure;
+    bool insecure STEM_ZERO;
     /* A key of Redis's commands is one component, byte for byte, and no path in text form:
      * "a/b" and "http://x/" are keys like any other. What lies in sub-databases is not seen by
      * these commands then; Stem's own clients see all, as always. */
-    bool literal_keys;
+    bool literal_keys STEM_ZERO;
 
-    size_t max_clients;       /* connections at a time; default 10,000 */
-    size_t max_request_bytes; /* of one request, 4 KiB to 8 GiB; default 64 MiB */
-    size_t max_input_bytes;   /* of all requests, queued and watched too; default 1 GiB */
-    size_t max_output_bytes;  /* of one answer, waiting to be sent; default 256 MiB */
-    size_t idle_seconds;  /* after which a silent connection is closed; default 3,600 */
-    size_t login_seconds; /* within which a connection must log in; default 10 */
-    size_t max_failed_logins; /* a second, of one peer; default 5 */
-    size_t max_sessions;      /* kept, and of those found at the start; default 1,024 */
-    size_t max_snapshots;     /* open at a time, of one client; default 64 */
-    size_t snapshot_seconds;  /* after which an unused one is given up; default 300 */
-    size_t max_total_output_bytes; /* of all that wait; default 1 GiB */
+    size_t max_clients STEM_ZERO;       /* connections at a time; default 10,000 */
+    size_t max_request_bytes STEM_ZERO; /* of one, 4 KiB to 8 GiB; default 64 MiB */
+    size_t max_input_bytes STEM_ZERO;   /* of all, queued and watched; default 1 GiB */
+    size_t max_output_bytes STEM_ZERO;  /* of an answer, waiting; default 256 MiB */
+    size_t idle_seconds STEM_ZERO;      /* of silence in a connection; default 3,600 */
+    size_t login_seconds STEM_ZERO;     /* for a connection to log in; default 10 */
+    size_t max_failed_logins STEM_ZERO; /* a second, of one peer; default 5 */
+    size_t max_sessions STEM_ZERO;      /* kept, and as many found; default 1,024 */
+    size_t max_snapshots STEM_ZERO;     /* open at a time, of one client; default 64 */
+    size_t snapshot_seconds STEM_ZERO;  /* that one may be unused; default 300 */
+    size_t max_total_output_bytes STEM_ZERO; /* of all that wait; default 1 GiB */
 
-    uint64_t reserved[7]; /* zero, else STEM_EINVAL */
+    uint64_t reserved[7] STEM_ZERO; /* zero, else STEM_EINVAL */
 } stem_server_options;
 
 #ifndef __cplusplus
 #define STEM_SERVER_OPTIONS(...) (&(const stem_server_options){__VA_ARGS__})
+#else
+#define STEM_SERVER_OPTIONS(...) (stem_address_of(stem_server_options{__VA_ARGS__}))
 #endif
 
-/* Listens, and serves in threads of the server's own until stem_server_close. The server holds
- * the database open by itself. STEM_EINVAL for options that cannot be, or are refused without
- * `insecure`; STEM_EIO with the cause when an address cannot be listened at; STEM_ELOCKED when
- * another process listens at a Unix socket already (one that nobody listens at any more is
- * replaced); STEM_ENOTSUP in a build without libevent. What another server has can be served on,
- * but not to Stem: its clients are told STEM_ENOTSUP, and to connect to that server itself. */
+/* Listens, and serves in threads of the server's own until stem_server_close. The server
+ * holds the database open by itself. STEM_EINVAL for options that cannot be, or are
+ * refused without `insecure`; STEM_EIO with the cause when an address cannot be listened
+ * at; STEM_ELOCKED when another process listens at a Unix socket already (one that nobody
+ * listens at any more is replaced); STEM_ENOTSUP in a build without libevent. What
+ * another server has can be served on, but not to Stem: its clients are told
+ * STEM_ENOTSUP, and to connect to that server itself.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_ELOCKED,
+ *     STEM_ENOTSUP, STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_server_open(stem_server **server, stem_db *db,
                               const stem_server_options *options);
 
 /* Where it listens, in the order of the options, with the ports it was given; NULL behind the
- * last. Borrowed until the close. */
+ * last. Borrowed until the close.
+ * Errors: none. */
 STEM_API const char *stem_server_address(const stem_server *server, size_t i);
-/* Where its metrics are, "tcp://host:port"; NULL when nowhere. Borrowed until the close. */
+/* Where its metrics are, "tcp://host:port"; NULL when nowhere. Borrowed until the close.
+ * Errors: none. */
 STEM_API const char *stem_server_metrics_address(const stem_server *server);
 
 /* Reads the users file again, and closes the connections of users whose line is different or
  * gone. After it has returned nothing is applied any more that they had asked for: it waits for
  * what they had under way, a compaction included. On failure everything stays as it was. From
- * any thread, as long as none closes the server. */
+ * any thread, as long as none closes the server.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_ENOTSUP, STEM_EFORK. */
 STEM_API int stem_server_reload(stem_server *server);
 
 /* Takes no more work, finishes and answers what was accepted, for at most five seconds, and
  * ends; a compaction that a client has under way ends first, however long it takes. NULL is
  * nothing. In a child made by fork() the server stays the parent's: this and the call above
- * answer STEM_EFORK there. */
+ * answer STEM_EFORK there.
+ * Errors: STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_ENOTSUP, STEM_EFORK. */
 STEM_API int stem_server_close(stem_server *server);
 
 /* ---- JSON ------------------------------------------------------------------------- */
@@ -982,11 +1140,14 @@ STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text)
 
 /* ---- Values by pointer ------------------------------------------------------------- */
 
-/* For languages whose foreign functions cannot pass a struct with a union in it (ctypes of
- * Python, LuaJIT, Node): every constructor, and every call above that takes a stem_value, once
- * more, with pointers and numbers alone. A name that ends in _ref does what its namesake does. */
+/* For languages whose foreign functions cannot pass a struct with a union in it (ctypes
+ * of Python, LuaJIT, Node): every constructor, and every call above that takes a
+ * stem_value, once more, with pointers and numbers alone. A name that ends in _ref does
+ * what its namesake does. */
 
-/* As the constructors; STEM_EINVAL when `out` is NULL. What `out` held before is not freed. */
+/* As the constructors; STEM_EINVAL when `out` is NULL. What `out` held before is not
+ * freed.
+ * Errors: STEM_EINVAL. */
 STEM_API int stem_set_nil(stem_value *out);
 STEM_API int stem_set_bool(stem_value *out, int x);
 STEM_API int stem_set_int(stem_value *out, int64_t x);
@@ -998,25 +1159,49 @@ STEM_API int stem_set_bin(stem_value *out, const void *data, size_t len);
 STEM_API int stem_set_time(stem_value *out, int64_t seconds, uint32_t nanoseconds);
 STEM_API int stem_set_array(stem_value *out, int dtype, const void *data, int ndim,
                             const uint64_t *shape);
-/* Of one dimension, as stem_array1 and stem_vec. */
+/* Of one dimension, as stem_array1 and stem_vec.
+ * Errors: STEM_EINVAL. */
 STEM_API int stem_set_vec(stem_value *out, int dtype, const void *data, uint64_t n);
 STEM_API int stem_set_packed(stem_value *out, const void *data, size_t len);
 STEM_API int stem_set_ext(stem_value *out, int code, const void *data, size_t len);
 
+/* As stem_put_value.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_put_ref(stem_db *db, const char *key, const stem_value *value);
+/* As stem_insert_value.
+ * Errors: STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_insert_ref(stem_db *db, const char *key, const stem_value *value);
+/* As stem_replace_value.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_replace_ref(stem_db *db, const char *key, const stem_value *value);
+/* As stem_get_or_put_value.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_get_or_put_ref(stem_db *db, const char *key, const stem_value *value,
                                  stem_value *now);
+/* As stem_cas_value.
+ * Errors: STEM_CONFLICT, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_cas_ref(stem_db *db, const char *key, const stem_value *expected,
                           const stem_value *desired);
+/* As stem_batch_put_value.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_put_ref(stem_batch *batch, stem_db *db, const char *key,
                                 const stem_value *value);
+/* As stem_batch_expect_value.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_EREADONLY, STEM_EFORK, STEM_EGONE,
+ *     STEM_EACCES. */
 STEM_API int stem_batch_expect_ref(stem_batch *batch, stem_db *db, const char *key,
                                    const stem_value *value);
 
 /* ---- stem_put, stem_vec: the constructor chosen by the C type --------------------- */
 
+/* The value as it is, for the macros and templates below.
+ * Errors: none. */
 STEM_API stem_value stem_value_itself(stem_value value);
 
 #ifndef __cplusplus

@@ -221,9 +221,12 @@ int stem_close_discard(stem_db *db)
 
 int stem_destroy(const char *location)
 {
-    int code = stem_engine_destroy(location);
+    const int code = stem_engine_destroy(location);
 
-    return code < 0 ? fail_location(code, "destroy", location) : code;
+    if (code == STEM_NOTFOUND)
+        stem_failure_set(code, "there is no database");
+    return code < 0 || code == STEM_NOTFOUND ? fail_location(code, "destroy", location)
+                                             : code;
 }
 
 /* ---- Deriving --------------------------------------------------------------------- */

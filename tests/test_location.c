@@ -222,6 +222,9 @@ START_TEST(an_answer_of_an_open_says_what_it_is_about)
     assert_ok(stem_close(db));
     assert_answer("leveldb:./d", STEM_OPTIONS(.must_be_new = true), STEM_EXISTS,
                   "must_be_new");
+    assert_code(stem_destroy("./none"), STEM_NOTFOUND);
+    assert_code(stem_errcode(), STEM_NOTFOUND);
+    assert_says("destroy ./none: ");
 }
 END_TEST
 

@@ -90,6 +90,7 @@ static void expect_ok(const char *what, int code)
 /* One member, several, all in the order of their declaration, and none. */
 static void options()
 {
+    const char *const listen[] = {"unix:/nonexistent/socket", nullptr};
     stem_db *db = nullptr;
     stem_entry *entries = nullptr;
     size_t n = 0;
@@ -108,6 +109,14 @@ static void options()
         failures++;
     }
     stem_entries_free(entries, n);
+
+    stem_server *server = nullptr;
+    const int code = stem_server_open(
+        &server, db, STEM_SERVER_OPTIONS(.listen = listen, .max_clients = 3));
+    if (code != STEM_EIO && code != STEM_ENOTSUP) {
+        std::printf("served nowhere: %s\n", stem_strerror(code));
+        failures++;
+    }
     stem_close(db);
 }
 #endif

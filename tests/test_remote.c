@@ -171,6 +171,7 @@ START_TEST(what_another_server_does_not_know_is_gone_and_never_mixed)
     while (stem_iter_next(iter))
         given++;
     ck_assert_int_lt(given, N - 1);
+    assert_code(stem_iter_code(iter), STEM_EGONE);
     assert_code(stem_iter_close(iter), STEM_EGONE);
     assert_code(stem_get_int(frozen, "00000", &n), STEM_EGONE);
     assert_ok(stem_put(db, "00000", 7)); /* in a session of its own */

@@ -136,6 +136,7 @@ START_TEST(an_iterator_never_mixes_two_states)
         n++;
     }
     ck_assert_int_lt(n, ENTRIES);
+    assert_code(stem_iter_code(iter), STEM_EGONE);
     assert_code(stem_iter_close(iter), STEM_EGONE);
     stem_db *snapshot = stem_snapshot(db);
     ck_assert_ptr_nonnull(snapshot);

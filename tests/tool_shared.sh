@@ -85,6 +85,7 @@ server=$!
 await "nothing is served" -s served
 answers 3 "$stem" get ./x a
 says 'in use by process'
+says 'processes that all open it with .shared use it together'
 prints 10 "$stem" get unix:x.sock a
 
 # Two connections to one server lead to one place.

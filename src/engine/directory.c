@@ -241,10 +241,12 @@ static int fail_locked(const stem_directory *dir, int fd)
     if (pid <= 0)
         return stem_fail(STEM_ELOCKED,
                          "%s is in use by another process; close it there, or wait until "
-                         "it ends",
+                         "it ends (processes that all open it with .shared use it "
+                         "together)",
                          dir->path);
     return stem_fail(STEM_ELOCKED,
-                     "%s is in use by process %ld; close it there, or wait until it ends",
+                     "%s is in use by process %ld; close it there, or wait until it ends "
+                     "(processes that all open it with .shared use it together)",
                      dir->path, pid);
 }
 

@@ -33,9 +33,9 @@ fi
 if [ -e "$libdir/libstem.a" ]; then
     # The archive by its name, or the linker would prefer the shared library.
     compile static $(pkg-config --static --libs stem | sed 's/-lstem/-l:libstem.a/')
-    snappy=$($cc -print-file-name=libsnappy.a)
-    if [ "$snappy" != libsnappy.a ]; then
-        compile all-static -static $(pkg-config --static --libs stem) -lsnappy
+    # Without it configure has said that this does not link.
+    if pkg-config --static --libs stem | grep -e -lsnappy >/dev/null; then
+        compile all-static -static $(pkg-config --static --libs stem)
     fi
 fi
 "$bindir/stem" --help >"$work/help"

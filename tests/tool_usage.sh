@@ -3,7 +3,7 @@
 set -eu
 . "$STEM_SOURCE/tests/tool_common.sh"
 
-commands='put get incr pop cp mv rm ls tree count import export stat batch'
+commands='put get incr pop cp mv rm ls tree count import export stat batch serve'
 
 answers 0 "$stem" --version
 grep '^stem [0-9]*\.[0-9]*\.[0-9]*$' out >/dev/null || die "--version"

@@ -3,6 +3,7 @@
  * "--" before what begins with '-' and is no option. A negative number is never an
  * option.
  */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,6 +29,18 @@ void usage_error(const command *which, const char *format, ...)
     exit(USAGE);
 }
 
+/* Every command has --help, whatever its own options are. */
+static void fill_options(struct option *to, const struct option *own)
+{
+    size_t n = 0;
+
+    for (; own[n].name; n++) {
+        assert(n < MAX_OPTIONS);
+        to[n] = own[n];
+    }
+    to[n] = (struct option){"help", no_argument, NULL, 'h'};
+}
+
 void arguments_start(arguments *args, const command *which, int argc, char **argv)
 {
     memset(args, 0, sizeof *args);
@@ -35,6 +48,7 @@ void arguments_start(arguments *args, const command *which, int argc, char **arg
     args->argc = argc;
     args->argv = argv;
     args->operands = argv;
+    fill_options(args->options, which->options);
     snprintf(args->letters, sizeof args->letters, "-:h%s", which->letters);
     optind = 1;
     opterr = 0;
@@ -120,8 +134,7 @@ int arguments_next(arguments *args)
             add_operand(args, args->argv[optind++]);
             continue;
         }
-        option = getopt_long(args->argc, args->argv, args->letters,
-                             args->command->options, NULL);
+        option = getopt_long(args->argc, args->argv, args->letters, args->options, NULL);
         switch (option) {
         case -1:
             return finish(args);

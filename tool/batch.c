@@ -55,7 +55,6 @@ static const char help[] =
 static const struct option options[] = {
     {"one", no_argument, NULL, ONE},
     {"sync", no_argument, NULL, SYNC},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

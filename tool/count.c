@@ -14,7 +14,6 @@ static const char help[] =
     "  stem count ./app.db users\n";
 
 static const struct option options[] = {
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -29,7 +29,6 @@ static const char help[] =
 
 static const struct option options[] = {
     {"pretty", no_argument, NULL, PRETTY},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -23,7 +23,6 @@ static const struct option options[] = {
     {"json", no_argument, NULL, FORM_JSON},
     {"raw", no_argument, NULL, FORM_RAW},
     {"pretty", no_argument, NULL, FORM_PRETTY},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

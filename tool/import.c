@@ -35,7 +35,6 @@ static const char help[] =
 
 static const struct option options[] = {
     {"flat", no_argument, NULL, FLAT},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -24,7 +24,6 @@ static const char help[] = "Prints the names one level below PATH, or of the dat
 
 static const struct option options[] = {
     {"long", no_argument, NULL, 'l'},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -38,7 +38,6 @@ static const struct option options[] = {
     {"rights", required_argument, NULL, RIGHTS},
     {"remove", no_argument, NULL, REMOVE},
     {"password-file", required_argument, NULL, PASSWORD_FILE},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

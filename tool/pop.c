@@ -40,9 +40,9 @@ static const struct option options[] = {
     {"json", no_argument, NULL, FORM_JSON},
     {"raw", no_argument, NULL, FORM_RAW},
     {"pretty", no_argument, NULL, FORM_PRETTY},
+    /* Entries, and not one value. */
     {"first", optional_argument, NULL, FIRST},
     {"last", optional_argument, NULL, LAST},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -33,7 +33,6 @@ static const struct option options[] = {
     {"recursive", no_argument, NULL, 'r'},
     {"force", no_argument, NULL, 'f'},
     {"all", no_argument, NULL, ALL},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

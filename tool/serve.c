@@ -447,7 +447,12 @@ const command serve_command = {
         "      --while-used      with --shared: end when no other process uses it\n"
         "      --detach          go on in the background, once the database is open\n"
         "      --set NAME=VALUE  an option of the whole database, as stem_options has "
-        "it\n",
+        "it\n"
+        "\n"
+        "Examples:\n"
+        "  stem serve ./app.db --listen unix:app.sock\n"
+        "  stem serve ./app.db -l tcp://127.0.0.1:7000 --users ./users --memory 64\n"
+        "  stem serve ./app.db --shared\n",
     .min_operands = 1,
     .max_operands = 1,
     .letters = "l:u:",

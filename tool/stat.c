@@ -18,7 +18,6 @@ static const char help[] =
     "  stem stat ./app.db users\n";
 
 static const struct option options[] = {
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

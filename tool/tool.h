@@ -23,7 +23,7 @@ typedef struct command {
     const char *help;       /* what follows the usage line of --help */
     int min_operands, max_operands;
     const char *letters;          /* of short options, as getopt has them */
-    const struct option *options; /* their long names, ended by zeros */
+    const struct option *options; /* their long names but --help, ended by zeros */
     int (*run)(const struct command *command, int argc, char **argv);
 } command;
 
@@ -36,6 +36,7 @@ void print_help(const command *which);
 /* ---- arguments.c ------------------------------------------------------------------ */
 
 enum { ANY_NUMBER = 1 << 30 }; /* of operands */
+enum { MAX_OPTIONS = 40 };     /* of a command, with long names */
 
 /* Reading a command line: options and operands in any order, operands kept. */
 typedef struct arguments {
@@ -43,6 +44,7 @@ typedef struct arguments {
     int argc;
     char **argv;
     char letters[16];
+    struct option options[MAX_OPTIONS + 2]; /* the command's, and --help */
     /* Gathered at the start of argv, whose words there have been read. When all are, NULL
      * stands for each that is missing, at least two behind those that must be given. */
     char **operands;

@@ -14,7 +14,6 @@ enum { TO = 256 };
 const struct option transfer_options[] = {
     {"recursive", no_argument, NULL, 'r'},
     {"to", required_argument, NULL, TO},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -33,7 +33,6 @@ static const char help[] =
 static const struct option options[] = {
     {"depth", required_argument, NULL, DEPTH},
     {"color", optional_argument, NULL, COLOR},
-    {"help", no_argument, NULL, 'h'},
     {0},
 };
 

@@ -73,12 +73,29 @@ for command in 'get ./x big' 'ls ./x' 'tree ./x' 'count ./x' 'export ./x' 'stat 
     says 'stem: cannot write: '
 done
 mkfifo pipe
-for command in 'get ./x big' 'export ./x'; do
-    true <pipe &
-    status=0
-    "$stem" $command 2>err >pipe || status=$?
-    wait
-    [ $status = 3 ] || die "$command into a closed pipe answered $status"
-    says 'stem: cannot write: '
+exec 3<>pipe 4>pipe 3<&-
+"$stem" export ./x >before
+for command in 'get ./x big' 'get ./x big v' 'ls ./x' 'ls -l ./x' 'tree ./x' 'count ./x' \
+    'export ./x' 'export ./x --pretty' 'stat ./x' 'incr ./n n 0' 'pop ./x big' \
+    'pop ./x --first=2' 'pop ./x --last' --help --version 'get --help'; do
+    for setup in true "trap '' PIPE"; do
+        status=0
+        (eval "$setup"; "$stem" $command) 2>err >&4 || status=$?
+        [ $status = 141 ] || die "$command into a closed pipe answered $status: $(cat err)"
+        [ ! -s err ] || die "$command complained of a closed pipe: $(cat err)"
+    done
+    "$stem" export ./x | cmp - before || die "$command into a closed pipe changed something"
 done
+exec 4>&-
+"$stem" get ./x big | head -c 1 >out
+[ "$(cat out)" = x ] || die "the head of a value is $(cat out)"
+
+# Another failure is told also where nothing reads the output.
+mkdir foreign
+echo mine >foreign/file
+exec 3<>pipe 4>pipe 3<&-
+status=0
+"$stem" get ./foreign v 2>err >&4 || status=$?
+exec 4>&-
+[ $status = 3 ] && [ -s err ] || die "a failure before a closed pipe answered $status"
 

@@ -143,7 +143,7 @@ int arguments_next(arguments *args)
             break;
         case 'h':
             print_help(args->command);
-            exit(output_failed() ? FAILED : DONE);
+            exit(output_status(DONE));
         case ':':
             usage_error(args->command, "%s needs a value", culprit(args, buffer));
         case '?':

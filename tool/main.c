@@ -62,12 +62,6 @@ static const command *find_command(const char *name)
     usage_error(NULL, "'%s' is no command", name);
 }
 
-/* Everything printed must have arrived for the status to be good. */
-static int finish(int status)
-{
-    return output_failed() ? FAILED : status;
-}
-
 static int help(int argc, char **argv)
 {
     if (argc > 2)
@@ -78,14 +72,14 @@ static int help(int argc, char **argv)
         print_overview(stdout);
         fputs(about, stdout);
     }
-    return finish(DONE);
+    return output_status(DONE);
 }
 
 int main(int argc, char **argv)
 {
     const command *which;
 
-    /* Writing to a reader that has gone is an error like others, not a signal. */
+    /* A reader that has gone ends the process only when all is put back and closed. */
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_CTYPE, "");
     if (argc < 2) {
@@ -95,7 +89,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("stem %s\n", stem_version());
-        return finish(DONE);
+        return output_status(DONE);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return help(1, argv + 1);
@@ -104,5 +98,5 @@ int main(int argc, char **argv)
     if (argv[1][0] == '-')
         usage_error(NULL, "'%s' is no option of stem", argv[1]);
     which = find_command(argv[1]);
-    return finish(which->run(which, argc - 1, argv + 1));
+    return output_status(which->run(which, argc - 1, argv + 1));
 }

@@ -49,9 +49,11 @@ static const struct option options[] = {
 /* Says what became of what could not be printed. */
 static int complain_put_back(const char *what, int code)
 {
-    if (code == STEM_OK)
+    if (code == STEM_OK && !reader_has_gone())
         complain("pop: %s put back", what);
-    else if (code == STEM_EXISTS || code == STEM_CONFLICT)
+    if (code == STEM_OK)
+        return FAILED;
+    if (code == STEM_EXISTS || code == STEM_CONFLICT)
         complain("pop: %s lost: something else has been stored there since", what);
     else
         complain("pop: %s lost: %s", what, stem_errmsg());

@@ -5,9 +5,12 @@
 #include <inttypes.h>
 #include <langinfo.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 
@@ -232,7 +235,32 @@ bool output_failed(void)
     errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return is_told;
-    if (!is_told)
+    if (!is_told && !reader_has_gone())
         complain("cannot write: %s", errno != 0 ? strerror(errno) : "output error");
     return is_told = true;
+}
+
+bool reader_has_gone(void)
+{
+    /* The cause of a failure in the middle of the output is no longer in errno. */
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return ferror(stdout) && poll(&out, 1, 0) == 1 &&
+           (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+int output_status(int status)
+{
+    sigset_t pipe_signal;
+
+    if (!output_failed())
+        return status;
+    if (reader_has_gone()) {
+        sigemptyset(&pipe_signal);
+        sigaddset(&pipe_signal, SIGPIPE);
+        signal(SIGPIPE, SIG_DFL);
+        sigprocmask(SIG_UNBLOCK, &pipe_signal, NULL);
+        raise(SIGPIPE);
+    }
+    return FAILED;
 }

@@ -93,8 +93,15 @@ const char *entries_text(uint64_t n, char buffer[48]);
 
 bool locale_is_utf8(void);
 
-/* Whether anything printed is lost; says so once. */
+/* Whether anything printed is lost; says so once, unless its reader has gone. */
 bool output_failed(void);
+
+/* Whether that is because the reader of a pipe has gone, as `head` does. */
+bool reader_has_gone(void);
+
+/* The status that the process may end with: FAILED when anything printed is lost. A reader
+ * that has gone ends the process here, as SIGPIPE does. */
+int output_status(int status);
 
 /* malloc's kin that end the program with a word when there is no memory. */
 void *need_memory(void *block);

@@ -19,8 +19,7 @@ for command in $commands; do
     prints "$(cat out)" "$stem" help $command
     answers 2 "$stem" $command
     says 'LOCATION is missing'
-    # Only rm takes any number of them.
-    if [ $command != rm ]; then
+    if [ $command != rm ] && [ $command != get ]; then # which take any number of them
         answers 2 "$stem" $command ./x a b c d
         says 'one argument too many'
     fi
@@ -59,7 +58,9 @@ answers 0 "$stem" put --str ./x v 1
 answers 0 env POSIXLY_CORRECT=1 "$stem" put ./x v 1 --str
 prints '"1"' "$stem" get --json ./x v
 prints '"1"' "$stem" get ./x --json -- v
-answers 2 "$stem" get ./x v -- --json
+answers 1 "$stem" get ./x v -- --json
+says 'nothing at --json in ./x'
+answers 2 "$stem" ls ./x v -- --long
 
 # A full disk, and a reader that has gone.
 "$stem" put ./x big "$(head -c 100000 /dev/zero | tr '\0' x)"

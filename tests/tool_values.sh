@@ -99,6 +99,26 @@ says "leave out the '/'"
 answers 2 "$stem" get ./x ''
 answers 2 "$stem" put ./x "$(head -c 4097 /dev/zero | tr '\0' n)" 1
 
+# Several, in the order in which they are given; what is missing is told, and the rest printed.
+"$stem" put ./several a 1
+"$stem" put ./several b/c two
+prints '1
+two
+1' "$stem" get ./several a b/c a
+prints '1
+"two"' "$stem" get --json ./several a b/c
+[ "$("$stem" get ./several b/c b/c --raw)" = twotwo ] || die "raw values"
+printf '1\ntwo\n' >want
+answers 1 "$stem" get ./several none a b b/c
+diff -u want out || die "get stopped at what is missing"
+says 'nothing at none in ./several'
+says "b is a sub-database without a value of its own; see 'stem ls ./several b'"
+answers 2 "$stem" get ./several a ''
+[ ! -s out ] || die "get began before it had read its PATHs"
+answers 2 "$stem" get ./several a b//c
+[ ! -s out ] || die "get began before it had read its PATHs"
+answers 3 "$stem" get ./several b/c a a --raw
+
 # What is not there.
 answers 1 "$stem" get ./x none
 says 'nothing at none in ./x'

@@ -104,6 +104,17 @@ void need_key(const command *which, const char *path)
         usage_error(which, "PATH is empty, and the database itself holds no value");
 }
 
+void check_paths(const command *which, char **paths, const char *reason)
+{
+    for (size_t i = 0; paths[i]; i++) {
+        size_t n;
+
+        if (paths[i][0] == '\0')
+            usage_error(which, "PATH is empty%s", reason);
+        stem_free(parse_path(which, paths[i], &n));
+    }
+}
+
 const char *place_key(const place *where)
 {
     return where->names[where->n_names - 1];

@@ -36,11 +36,6 @@ static const struct option options[] = {
     {0},
 };
 
-static int worse(int status, int other)
-{
-    return status > other ? status : other;
-}
-
 /* ---- Values ----------------------------------------------------------------------- */
 
 /* Adds the removal of one value. */
@@ -66,7 +61,7 @@ static int remove_values(const command *which, const place *database, char **pat
 
         if (result == DONE)
             result = gather(batch, &where);
-        status = worse(status, close_place(&where, result));
+        status = worse_status(status, close_place(&where, result));
     }
     if (status != FAILED) {
         int code = stem_batch_commit(batch, false);
@@ -135,25 +130,12 @@ static int remove_places(const command *which, const place *database, char **pat
 
         if (result == DONE)
             result = remove_place(&where, is_asking);
-        status = worse(status, close_place(&where, result));
+        status = worse_status(status, close_place(&where, result));
     }
     return status;
 }
 
 /* ---- The command ------------------------------------------------------------------ */
-
-/* All paths are looked at before anything is removed. */
-static void check_paths(const command *which, char **paths)
-{
-    for (size_t i = 0; paths[i]; i++) {
-        size_t n;
-
-        if (paths[i][0] == '\0')
-            usage_error(which,
-                        "PATH is empty (--all removes all that the database holds)");
-        stem_free(parse_path(which, paths[i], &n));
-    }
-}
 
 static int run(const command *which, int argc, char **argv)
 {
@@ -178,7 +160,9 @@ static int run(const command *which, int argc, char **argv)
         usage_error(which, "--all takes no PATH");
     if (!is_all && !paths[0])
         usage_error(which, "PATH is missing (--all removes all that the database holds)");
-    check_paths(which, paths);
+    check_paths(which, paths, " (--all removes all that the database holds)");
+    for (size_t i = 0; !is_recursive && paths[i]; i++)
+        need_key(which, paths[i]);
     is_asking = !is_forced && isatty(STDIN_FILENO);
     status = open_place(which, args.operands[0], "", WRITING, &database);
     if (status == DONE) {

@@ -89,6 +89,11 @@ bool ask(const char *format, ...)
     return answer == 'y' || answer == 'Y';
 }
 
+int worse_status(int status, int other)
+{
+    return status > other ? status : other;
+}
+
 int complain_code(int code)
 {
     complain("%s", stem_errmsg());

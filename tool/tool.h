@@ -72,6 +72,9 @@ _Noreturn void usage_error(const command *which, const char *format, ...)
 /* Prints "stem: ...", each line of it so, and made safe for a terminal. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The status of a command that has gone on after the first. */
+int worse_status(int status, int other);
+
 /* The exit status for a failure of the library's, after saying what it was. */
 int complain_code(int code);
 
@@ -165,6 +168,9 @@ int close_place(place *where, int status);
 
 /* Ends the program when the path is empty: the database itself holds no value. */
 void need_key(const command *which, const char *path);
+/* Ends the program when one of the paths, which NULL ends, is none, or is empty, with the
+ * reason behind "PATH is empty". */
+void check_paths(const command *which, char **paths, const char *reason);
 /* The key of a path that is not empty. */
 const char *place_key(const place *where);
 /* Says that the path has no value of its own: when it is a sub-database, with advice what

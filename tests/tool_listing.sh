@@ -32,6 +32,64 @@ list[3]                4 B  l
 f32[2×3]              24 B  m
 map[1]                 4 B  o' "$stem" ls ./x c --long
 
+# Each line is a PATH, whatever the name: the value, or what lies below it.
+for name in a 'a b' ' ' '\/' 'a\/' '\/\/' '\\' 'a\\' '\\\/' 'a\\\/' '\x0A' '\x01\/' \
+    '\xFF' ü . .. '*' '$a' '"' "'" 7; do
+    "$stem" put ./odd "$name" 1
+    "$stem" put ./odd "$name/$name" 2
+    "$stem" put ./odd "below/$name/x" 3
+    "$stem" put ./odd "below/$name/x/y" 4
+done
+"$stem" cp -r ./odd below/ '' --to ./below
+"$stem" rm -r ./odd below
+"$stem" ls ./odd >lines
+[ "$(wc -l <lines)" -eq 42 ] || die "$(wc -l <lines) lines"
+while IFS= read -r line && IFS= read -r sub; do
+    [ "$sub" = "$line/" ] || die "'$sub' is behind '$line'"
+    prints 1 "$stem" get ./odd "$line"
+    prints 1 "$stem" get ./odd "$sub"
+    prints 2 "$stem" get ./odd "$sub$line"
+    prints "$line" "$stem" ls ./odd "$line"
+    prints "$line" "$stem" ls ./odd "$sub"
+done <lines
+"$stem" ls ./below >lines
+[ "$(wc -l <lines)" -eq 21 ] || die "$(wc -l <lines) lines of sub-databases"
+while IFS= read -r line; do
+    prints 3 "$stem" get ./below "${line}x"
+    prints 2 "$stem" count ./below "$line"
+    answers 0 "$stem" rm -r ./below "$line"
+    answers 1 "$stem" ls ./below "$line"
+    says "nothing at "
+done <lines
+prints 0 "$stem" count ./below
+
+# So it is for all that looks at sub-databases or takes them whole, and nothing is stored under it
+# or taken by itself.
+"$stem" put ./slash a/b/c 1
+"$stem" put ./slash a/b 2
+for command in ls tree count stat export; do
+    answers 0 "$stem" $command ./slash a/b
+    prints "$(cat out)" "$stem" $command ./slash a/b/
+done
+prints 2 "$stem" get ./slash a/b/
+for command in 'put a/b/ 3' 'incr a/b/' 'pop a/b/' 'rm a/b/' 'mv a/b/ d' 'cp a/b/ d' 'cp a/b d/'; do
+    # shellcheck disable=SC2086
+    set -- $command
+    name=$1
+    shift
+    answers 2 "$stem" "$name" ./slash "$@"
+    says "leave out the '/' at its end"
+done
+prints '{"a": {"b": {"": 2, "c": 1}}}' "$stem" export ./slash
+answers 0 "$stem" cp -r ./slash a/ d/
+echo '{"e/": 1, "f": {"g": 2}}' | "$stem" import ./slash - d/
+prints '{"b": {"": 2, "c": 1}, "e/": 1, "f": {"g": 2}}' "$stem" export ./slash d/
+echo '[{"expect_empty": "h/"}, {"put": "h/i", "value": 1}]' | "$stem" batch ./slash
+prints '{"path": "h/i", "value": 1}' "$stem" pop ./slash h/ --first
+answers 0 "$stem" mv -r ./slash d/b/ k/
+answers 0 "$stem" rm -r ./slash a/ d/
+prints '{"k": {"": 2, "c": 1}}' "$stem" export ./slash
+
 # The drawing.
 prints './x
 ├── a/  int  7

@@ -230,7 +230,10 @@ for command in cp mv; do
     says 'no database at ./typo'
     answers 2 "$stem" $command ./x u
     says 'TO is missing'
+    answers 2 "$stem" $command ./x u/ w --to ./new
+    says "leave out the '/' at its end"
     answers 2 "$stem" $command ./x u w/ --to ./new
+    says "leave out the '/' at its end"
     answers 2 "$stem" $command ./x u '' --to ./new
     answers 2 "$stem" $command ./x '' u --to ./new
     answers 3 "$stem" $command ./x u u --to ./no/such/parent
@@ -281,6 +284,7 @@ for arguments in '' -r -rf; do
     says 'PATH is empty (--all'
 done
 answers 2 "$stem" rm ./x v u/
+says "leave out the '/' at its end"
 answers 2 "$stem" rm --all ./x v
 says '--all takes no PATH'
 holds '{"u": {"": "own", "a": 1, "b": {"c": 2}}, "v": 9}'

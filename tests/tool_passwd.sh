@@ -46,6 +46,8 @@ told 'added on call: read,write, below a b'
 grep '^on\\x20call $argon2id$[^ ]* a\\x20b read,write$' users >/dev/null || die "$(cat users)"
 cp users before
 printf 'other\nmore\n' >file
+passwd 0 secret ./users 'on call' --scope 'a b/'
+told 'changed on call: read,write, below a b'
 answers 0 "$stem" passwd ./users 'on call' --password-file file --scope '' </dev/null
 told 'changed on call: read,write, the whole database'
 grep '^on\\x20call [^ ]* \* read,write$' users >/dev/null || die "$(cat users)"

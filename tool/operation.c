@@ -59,7 +59,10 @@ static char *read_path(const stem_value *value, operation *what)
     if (memchr(value->as.str.data, '\0', value->as.str.len))
         return format_text("the path of \"%s\" holds a NUL", kind);
     what->path = need_memory(strndup(value->as.str.data, value->as.str.len));
-    what->names = stem_path_parse(what->path, &what->n_names);
+    /* Of what may be a sub-database, as for other commands. */
+    what->names = what->kind == EXPECT_EMPTY
+                      ? names_of_path(what->path, &what->n_names)
+                      : stem_path_parse(what->path, &what->n_names);
     if (!what->names)
         return format_text("the path of \"%s\": %s", kind, stem_errmsg());
     if (what->n_names == 0 && what->kind != EXPECT_EMPTY)

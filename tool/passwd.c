@@ -45,7 +45,7 @@ typedef struct change {
     const char *file;
     const char *name;
     char *shown_name; /* safe for a terminal */
-    const char *scope;
+    char *scope;      /* owned; NULL when it was not given */
     unsigned rights;
     const char *password_file;
     bool is_removal;
@@ -136,12 +136,23 @@ static int remove_user(const change *what)
     return DONE;
 }
 
+/* As a server reads it: without the '/' that may end a PATH; owned. */
+static char *read_scope(const command *which, const char *text)
+{
+    size_t n;
+    char **names = parse_path(which, text, &n);
+    char *scope = need_memory(stem_path_format((const char *const *)names, n));
+
+    stem_free(names);
+    return scope;
+}
+
 static void read_option(const command *which, int option, change *what)
 {
     switch (option) {
     case SCOPE:
-        free(parse_path(which, optarg, &(size_t){0}));
-        what->scope = optarg;
+        stem_free(what->scope);
+        what->scope = read_scope(which, optarg);
         break;
     case RIGHTS:
         if (!stem_rights_parse(optarg, strlen(optarg), &what->rights) ||
@@ -177,6 +188,7 @@ static int run(const command *which, int argc, char **argv)
     what.shown_name = safe_text(what.name, strlen(what.name), 0, 0);
     status = what.is_removal ? remove_user(&what) : set(&what);
     free(what.shown_name);
+    stem_free(what.scope);
     return status;
 }
 

@@ -6,18 +6,44 @@
 
 #include "tool.h"
 
+/* Whether a path ends in a '/' that is neither part of a name, as in "a\\/", nor all of it. */
+static bool ends_in_slash(const char *path)
+{
+    const size_t len = strlen(path);
+    size_t n_backslashes = 0;
+
+    if (len < 2 || path[len - 1] != '/')
+        return false;
+    while (n_backslashes < len - 1 && path[len - 2 - n_backslashes] == '\\')
+        n_backslashes++;
+    return n_backslashes % 2 == 0;
+}
+
+/* Without the '/' that it may end in; owned. */
+static char *path_of(const char *text)
+{
+    return need_memory(strndup(text, strlen(text) - (ends_in_slash(text) ? 1 : 0)));
+}
+
+char **names_of_path(const char *text, size_t *n)
+{
+    char *path = path_of(text);
+    char **names = stem_path_parse(path, n);
+
+    if (!names && stem_errcode() == STEM_ENOMEM)
+        need_memory(NULL);
+    free(path);
+    return names;
+}
+
 char **parse_path(const command *which, const char *path, size_t *n)
 {
     const char *text = path ? path : "";
-    size_t len = strlen(text);
-    char **names = stem_path_parse(text, n);
+    char **names = names_of_path(text, n);
 
-    if (names)
-        return names;
-    if (stem_errcode() == STEM_ENOMEM)
-        need_memory(NULL);
-    usage_error(which, "'%s' is no path: %s%s", text, stem_errmsg(),
-                len > 1 && text[len - 1] == '/' ? " (leave out the '/' at its end)" : "");
+    if (!names)
+        usage_error(which, "'%s' is no path: %s", text, stem_errmsg());
+    return names;
 }
 
 /* Beside programs that share the directory, where the location is one and this build can. */
@@ -73,7 +99,7 @@ int open_place(const command *which, const char *location, const char *path,
 {
     int status;
 
-    *where = (place){.location = location, .path = path ? path : ""};
+    *where = (place){.location = location, .path = path_of(path ? path : "")};
     where->names = parse_path(which, path, &where->n_names);
     status = open_root(where, mode);
     return status == DONE ? enter(where) : status;
@@ -82,7 +108,7 @@ int open_place(const command *which, const char *location, const char *path,
 int open_place_beside(const command *which, const place *beside, const char *path,
                       place *where)
 {
-    *where = (place){.location = beside->location, .path = path};
+    *where = (place){.location = beside->location, .path = path_of(path)};
     where->names = parse_path(which, path, &where->n_names);
     where->root = stem_dup(beside->root);
     return enter(where);
@@ -90,6 +116,7 @@ int open_place_beside(const command *which, const place *beside, const char *pat
 
 int close_place(place *where, int status)
 {
+    free(where->path);
     stem_free(where->names);
     stem_close(where->inside);
     stem_close(where->parent);
@@ -102,6 +129,11 @@ void need_key(const command *which, const char *path)
 {
     if (path[0] == '\0')
         usage_error(which, "PATH is empty, and the database itself holds no value");
+    if (ends_in_slash(path))
+        usage_error(which,
+                    "%s is a sub-database: leave out the '/' at its end for the value of "
+                    "that name",
+                    path);
 }
 
 void check_paths(const command *which, char **paths, const char *reason)

@@ -141,7 +141,7 @@ void print_text(const char *text, size_t len);
 /* Where a command works: the database, and the path in it. */
 typedef struct place {
     const char *location;
-    const char *path; /* as it was given, "" for none */
+    char *path; /* as it was given, without a '/' at its end; "" for none */
     stem_db *root;
     stem_db *parent; /* where the path's last name is a key */
     stem_db *inside; /* what lies below the path; the root when the path is empty */
@@ -149,8 +149,11 @@ typedef struct place {
     size_t n_names;
 } place;
 
-/* The names of a path, NULL for an empty one; owned: stem_free. Ends the program when
- * it is none. */
+/* The names of a path, which may end in '/' as `stem ls` prints sub-databases; owned:
+ * stem_free. NULL, with the cause in stem_errmsg, when it is none. */
+char **names_of_path(const char *text, size_t *n);
+/* The same for an operand, NULL for one that is missing. Ends the program when it is
+ * none. */
 char **parse_path(const command *which, const char *path, size_t *n);
 
 enum place_mode { READING, WRITING, CREATING };
@@ -166,7 +169,8 @@ int open_place_beside(const command *which, const place *beside, const char *pat
 /* The status, or FAILED when closing fails. */
 int close_place(place *where, int status);
 
-/* Ends the program when the path is empty: the database itself holds no value. */
+/* Ends the program unless the path can be that of a value which is stored or removed: not
+ * when it is empty, since the database itself holds none, nor when it ends in '/'. */
 void need_key(const command *which, const char *path);
 /* Ends the program when one of the paths, which NULL ends, is none, or is empty, with the
  * reason behind "PATH is empty". */

@@ -73,6 +73,8 @@ for command in 'get ./x big' 'ls ./x' 'tree ./x' 'count ./x' 'export ./x' 'stat 
     [ $status = 3 ] || die "$command on a full disk answered $status"
     says 'stem: cannot write: '
 done
+# A pipe that nothing reads any more ends a command as SIGPIPE does, without a word, also where
+# the signal is ignored. What was to be taken out stays.
 mkfifo pipe
 exec 3<>pipe 4>pipe 3<&-
 "$stem" export ./x >before

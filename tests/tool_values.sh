@@ -147,3 +147,24 @@ answers 3 "$stem" put ./foreign v 1
 answers 3 "$stem" get ./foreign v
 [ "$(ls foreign)" = file ] || die "a foreign directory was touched"
 answers 3 "$stem" put ./no/such/parent v 1
+
+# mem: is gone at the end of a command, and none takes anything there.
+for command in 'get v' 'put v 1' 'put v 1 --sync' 'incr n' 'pop v' 'cp v w' 'mv v w' 'rm v' \
+    'rm -r v' 'rm --all -f' ls tree count stat export 'import v.json' batch; do
+    echo '{"v": 1}' >v.json
+    echo '{"put": "v", "value": 1}' >lines
+    # shellcheck disable=SC2086
+    set -- $command
+    name=$1
+    shift
+    answers 2 "$stem" "$name" mem: "$@" <lines
+    says 'mem: '
+    says 'gone when this command ends'
+    [ ! -s out ] || die "$command printed something"
+done
+"$stem" put ./x v 1
+for command in cp mv; do
+    answers 2 "$stem" $command ./x v v --to mem:
+    says 'gone when this command ends'
+    prints 1 "$stem" get ./x v
+done

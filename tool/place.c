@@ -99,6 +99,10 @@ int open_place(const command *which, const char *location, const char *path,
 {
     int status;
 
+    if (strcmp(location, "mem:") == 0)
+        usage_error(which,
+                    "mem: is a new database, which would be gone when this command "
+                    "ends: nothing is found or kept there");
     *where = (place){.location = location, .path = path_of(path ? path : "")};
     where->names = parse_path(which, path, &where->n_names);
     status = open_root(where, mode);

@@ -10,7 +10,7 @@
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum { INITIAL = 256, FLOAT };
+enum { INITIAL = 256, FLOAT, SYNC };
 
 static const char help[] =
     "Adds DELTA, or 1, to the integer under PATH and prints the sum. Where there is no\n"
@@ -19,6 +19,8 @@ static const char help[] =
     "\n"
     "  --initial N   what counts where there is no value; DELTA is added to it too\n"
     "  --float       DELTA, N and the sum are floats; an integer under PATH becomes one\n"
+    "  --sync        end only when the sum is on the disk, where it survives a power "
+    "cut\n"
     "\n"
     "A sum that does not fit 64 bits, and a value that is no number, is an error and\n"
     "leaves the value as it was.\n"
@@ -32,7 +34,7 @@ static const char help[] =
 static const struct option options[] = {
     {"initial", required_argument, NULL, INITIAL},
     {"float", no_argument, NULL, FLOAT},
-    {"help", no_argument, NULL, 'h'},
+    {"sync", no_argument, NULL, SYNC},
     {0},
 };
 
@@ -105,6 +107,7 @@ static int add_float(const command *which, const place *where, double delta,
 
 static int run(const command *which, int argc, char **argv)
 {
+    enum place_mode mode = CREATING;
     const char *initial = "0";
     const char *delta;
     bool is_float = false;
@@ -119,6 +122,8 @@ static int run(const command *which, int argc, char **argv)
     while ((option = arguments_next(&args)) != -1) {
         if (option == FLOAT)
             is_float = true;
+        else if (option == SYNC)
+            mode = CREATING_SYNCED;
         else
             initial = optarg;
     }
@@ -131,7 +136,7 @@ static int run(const command *which, int argc, char **argv)
         integers[0] = parse_integer(which, "DELTA", delta);
         integers[1] = parse_integer(which, "--initial", initial);
     }
-    status = open_place(which, args.operands[0], args.operands[1], CREATING, &where);
+    status = open_place(which, args.operands[0], args.operands[1], mode, &where);
     if (status == DONE)
         status = is_float ? add_float(which, &where, floats[0], floats[1])
                           : add_integer(&where, integers[0], integers[1]);
@@ -140,7 +145,7 @@ static int run(const command *which, int argc, char **argv)
 
 const command incr_command = {
     .name = "incr",
-    .operands = "LOCATION PATH [DELTA] [--initial N] [--float]",
+    .operands = "LOCATION PATH [DELTA] [--initial N] [--float] [--sync]",
     .summary = "add to a number and print the sum",
     .help = help,
     .min_operands = 2,

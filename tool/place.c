@@ -59,7 +59,9 @@ static int open_database(stem_db **db, const char *location, stem_options *optio
 
 static int open_root(place *where, enum place_mode mode)
 {
-    stem_options options = {.read_only = mode == READING, .must_exist = mode != CREATING};
+    stem_options options = {.read_only = mode == READING,
+                            .must_exist = mode < CREATING,
+                            .sync = mode == CREATING_SYNCED};
     stem_db *db = NULL;
     int code = open_database(&db, where->location, &options);
 

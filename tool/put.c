@@ -17,7 +17,7 @@
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum kind { ANY = 256, STR, JSON, BIN };
+enum kind { ANY = 256, STR, JSON, BIN, SYNC };
 
 static const char help[] =
     "Stores a value under PATH, replacing what was there. The database is made when\n"
@@ -42,6 +42,7 @@ static const char help[] =
     "  --str    VALUE is a string, whatever it looks like\n"
     "  --json   VALUE is JSON, and fails when it is not\n"
     "  --bin    VALUE is bytes\n"
+    "  --sync   end only when the value is on the disk, where it survives a power cut\n"
     "\n"
     "Examples:\n"
     "  stem put ./app.db users/42/name Ada\n"
@@ -54,7 +55,7 @@ static const struct option options[] = {
     {"str", no_argument, NULL, STR},
     {"json", no_argument, NULL, JSON},
     {"bin", no_argument, NULL, BIN},
-    {"help", no_argument, NULL, 'h'},
+    {"sync", no_argument, NULL, SYNC},
     {0},
 };
 
@@ -129,7 +130,7 @@ static const char *read_value(const char *argument, enum kind kind, char **input
     return *input;
 }
 
-static int put(const arguments *args, enum kind kind)
+static int put(const arguments *args, enum kind kind, enum place_mode mode)
 {
     stem_value value = {0};
     char *input;
@@ -139,8 +140,8 @@ static int put(const arguments *args, enum kind kind)
     place where;
 
     if (status == DONE) {
-        status = open_place(args->command, args->operands[0], args->operands[1], CREATING,
-                            &where);
+        status =
+            open_place(args->command, args->operands[0], args->operands[1], mode, &where);
         if (status == DONE) {
             int code = stem_put_value(where.parent, place_key(&where), value);
 
@@ -156,23 +157,28 @@ static int put(const arguments *args, enum kind kind)
 
 static int run(const command *which, int argc, char **argv)
 {
+    enum place_mode mode = CREATING;
     enum kind kind = ANY;
     arguments args;
     int option;
 
     arguments_start(&args, which, argc, argv);
     while ((option = arguments_next(&args)) != -1) {
+        if (option == SYNC) {
+            mode = CREATING_SYNCED;
+            continue;
+        }
         if (kind != ANY && kind != (enum kind)option)
             usage_error(which, "only one of --str, --json and --bin");
         kind = (enum kind)option;
     }
     need_key(which, args.operands[1]);
-    return put(&args, kind);
+    return put(&args, kind, mode);
 }
 
 const command put_command = {
     .name = "put",
-    .operands = "LOCATION PATH VALUE [--str | --json | --bin]",
+    .operands = "LOCATION PATH VALUE [--str | --json | --bin] [--sync]",
     .summary = "store a value",
     .help = help,
     .min_operands = 3,

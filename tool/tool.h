@@ -156,11 +156,12 @@ char **names_of_path(const char *text, size_t *n);
  * none. */
 char **parse_path(const command *which, const char *path, size_t *n);
 
-enum place_mode { READING, WRITING, CREATING };
+enum place_mode { READING, WRITING, CREATING, CREATING_SYNCED };
 
 /* Reads the path, ending the program when it is none, and opens the database: as it is at
- * this moment to read it, and only CREATING makes one. DONE, or an exit status after
- * saying why. close_place is due in either case. */
+ * this moment to read it; only CREATING makes one, and with SYNCED writes are on the disk
+ * when they are answered. "mem:", which is gone at the command's end, ends the program.
+ * DONE, or an exit status after saying why. close_place is due in either case. */
 int open_place(const command *which, const char *location, const char *path,
                enum place_mode mode, place *where);
 /* The same for another path in a database that is open. */

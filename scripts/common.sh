@@ -167,7 +167,10 @@ count_tests() {
         [ -e "$trs" ] || continue
         log=${trs%.trs}.log
         result=$(sed -n 's/^:test-result: //p' "$trs")
-        if [[ $(grep -aE "$totals" "$log" | tail -n 1) =~ $totals ]]; then
+        if [ "$result" = SKIP ]; then
+            skipped=$((skipped + 1))
+            say "skipped: $(basename "$log" .log): $(tail -n 2 "$log" | head -n 1)"
+        elif [[ $(grep -aE "$totals" "$log" | tail -n 1) =~ $totals ]]; then
             local bad=$((BASH_REMATCH[2] + BASH_REMATCH[3]))
             passed=$((passed + BASH_REMATCH[1] - bad))
             failed=$((failed + bad))
@@ -175,9 +178,6 @@ count_tests() {
             [ "$result" = PASS ] || [ $bad -gt 0 ] || failed=$((failed + 1))
         elif [ "$result" = PASS ]; then
             passed=$((passed + 1))
-        elif [ "$result" = SKIP ]; then
-            skipped=$((skipped + 1))
-            say "skipped: $(basename "$log" .log): $(tail -n 2 "$log" | head -n 1)"
         else
             failed=$((failed + 1))
         fi

@@ -261,26 +261,28 @@ static int look_at_first(stem_engine *engine, const stem_engine_range *range, lo
     return at->is_all ? STEM_OK : code;
 }
 
-/* From what the first keys take in tables and what all do. Where the first are in no table,
- * there being none or for their being few, what all take in logs stands for the rest. */
+/* From what the first keys take in tables and what all do; where they are in too few blocks to
+ * tell, a table is taken for as large as what is in it. What the logs hold is added unless it is
+ * little: it may be new, or take the place of what tables have. */
 static int extrapolate(stem_engine *engine, const stem_engine_range *range,
                        const look *first, uint64_t *n)
 {
-    enum { SEVERAL_BLOCKS = 64 << 10 };
+    enum { SOME_BLOCKS = 8 << 10, LITTLE = 8, AROUND_ENTRY = 8 };
     const stem_engine_range seen = {range->start, slice_of(&first->last)};
     const double mean = (double)first->bytes / (double)first->n;
     stem_size_info all = {0}, part = {0};
-    double estimate;
 
     int code = engine->ops->estimate(engine, range, &all);
     if (code == STEM_OK)
         code = engine->ops->estimate(engine, &seen, &part);
     if (code != STEM_OK)
         return code;
-    if (part.table_bytes >= SEVERAL_BLOCKS)
-        estimate = (double)first->n * (double)all.table_bytes / (double)part.table_bytes;
-    else
-        estimate = (double)(all.table_bytes + all.log_bytes) / mean;
+    const double in_tables =
+        part.table_bytes >= SOME_BLOCKS
+            ? (double)first->n * (double)all.table_bytes / (double)part.table_bytes
+            : (double)all.table_bytes / mean;
+    const double in_logs = (double)all.log_bytes / (mean + AROUND_ENTRY);
+    const double estimate = in_tables + (in_logs > in_tables / LITTLE ? in_logs : 0);
     *n = estimate > (double)first->n ? (uint64_t)estimate : first->n;
     return STEM_OK;
 }

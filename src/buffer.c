@@ -3,7 +3,9 @@
  */
 #include "buffer.h"
 
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,4 +51,17 @@ void stem_buffer_add(stem_buffer *buffer, const void *data, size_t len)
 void stem_buffer_add_text(stem_buffer *buffer, const char *text)
 {
     stem_buffer_add(buffer, text, strlen(text));
+}
+
+void stem_buffer_print(stem_buffer *buffer, const char *format, ...)
+{
+    char text[STEM_BUFFER_PRINT_MAX + 1];
+    va_list arguments;
+
+    va_start(arguments, format);
+    const int len = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (len > 0)
+        stem_buffer_add(buffer, text,
+                        len < (int)sizeof text ? (size_t)len : sizeof text - 1);
 }

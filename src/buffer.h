@@ -21,5 +21,9 @@ typedef struct stem_buffer {
 void *stem_buffer_room(stem_buffer *buffer, size_t len);
 void stem_buffer_add(stem_buffer *buffer, const void *data, size_t len);
 void stem_buffer_add_text(stem_buffer *buffer, const char *text);
+/* As printf has it; what is longer than STEM_BUFFER_PRINT_MAX is cut. */
+enum { STEM_BUFFER_PRINT_MAX = 511 };
+void stem_buffer_print(stem_buffer *buffer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -518,7 +518,7 @@ static void add_any(stem_buffer *requests, stem_buffer *expected)
     const step what = any_step();
     add_step(requests, &what);
     take_step(expected, &what);
-    if (what.kind == RESET)
+    if (what.kind == RESET && model.mode == REPLY_OFF)
         model.mode = REPLY_ON;
     else if (model.mode != REPLY_ON)
         expected->len = before;
@@ -539,7 +539,8 @@ START_TEST(generated_sequences_are_answered_as_redis_does)
         for (int i = 0; i < n; i++)
             add_any(&requests, &expected);
         add_line(&requests, "RESET", 5);
-        expect(&expected, "+RESET\r\n");
+        if (model.mode != REPLY_SKIP)
+            expect(&expected, "+RESET\r\n");
         model.is_open = false;
         model.mode = REPLY_ON;
         stem_buffer found = exchange(&client, &requests);

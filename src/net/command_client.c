@@ -4,7 +4,6 @@
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,30 +102,15 @@ void stem_serve_client_id(stem_connection *connection, const stem_slice *args,
 
 /* ---- Lists ------------------------------------------------------------------------ */
 
-static void add(stem_buffer *out, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add(stem_buffer *out, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    const int len = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (len > 0)
-        stem_buffer_add(out, text,
-                        (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
-}
-
 /* A word of the line, with nothing in it that could end it. */
 static void add_word(stem_buffer *out, const char *name, const char *word)
 {
-    add(out, " %s=", name);
+    stem_buffer_print(out, " %s=", name);
     for (; *word; word++) {
         if (*word > ' ' && *word <= '~')
             stem_buffer_add(out, word, 1);
         else
-            add(out, "\\x%02X", (unsigned)(unsigned char)*word);
+            stem_buffer_print(out, "\\x%02X", (unsigned)(unsigned char)*word);
     }
 }
 
@@ -153,18 +137,19 @@ static void add_address(stem_buffer *out, const char *label, int fd, name_fn *na
         snprintf(text, sizeof text, "%.*s", (int)sizeof address.local.sun_path,
                  address.local.sun_path);
         add_word(out, label, text);
-        add(out, ":0");
+        stem_buffer_print(out, ":0");
         return;
     }
     if (address.any.sa_family == AF_INET)
         inet_ntop(AF_INET, &address.v4.sin_addr, text, sizeof text);
     else if (address.any.sa_family == AF_INET6)
         inet_ntop(AF_INET6, &address.v6.sin6_addr, text, sizeof text);
-    add(out, address.any.sa_family == AF_INET6 ? " %s=[%s]:%u" : " %s=%s:%u", label, text,
-        (unsigned)ntohs(address.v4.sin_port));
+    stem_buffer_print(out,
+                      address.any.sa_family == AF_INET6 ? " %s=[%s]:%u" : " %s=%s:%u",
+                      label, text, (unsigned)ntohs(address.v4.sin_port));
 }
 
-/* What it is called when it is in none of the states that have a letter. */
+/* Letters for its states, as Redis has them: N for none of the others. */
 static void add_flags(stem_buffer *out, const stem_connection *of)
 {
     char flags[4];
@@ -177,7 +162,7 @@ static void add_flags(stem_buffer *out, const stem_connection *of)
     if (n == 0)
         flags[n++] = 'N';
     flags[n] = '\0';
-    add(out, " flags=%s", flags);
+    stem_buffer_print(out, " flags=%s", flags);
 }
 
 static const char *text_or_empty(const char *text)
@@ -196,27 +181,27 @@ static void add_client(stem_buffer *out, const stem_connection *of)
 
     if (of->last_command)
         stem_command_lower(of->last_command, command);
-    add(out, "id=%" PRIu64, of->id);
+    stem_buffer_print(out, "id=%" PRIu64, of->id);
     add_address(out, "addr", of->fd, getpeername);
     add_address(out, "laddr", of->fd, getsockname);
-    add(out, " fd=%d", of->fd);
+    stem_buffer_print(out, " fd=%d", of->fd);
     add_word(out, "name", text_or_empty(of->name));
-    add(out, " age=%" PRIu64 " idle=%" PRIu64, (now - of->since_ms) / 1000,
-        (now - of->active_ms) / 1000);
+    stem_buffer_print(out, " age=%" PRIu64 " idle=%" PRIu64, (now - of->since_ms) / 1000,
+                      (now - of->active_ms) / 1000);
     add_flags(out, of);
-    add(out, " db=0 sub=0 psub=0 ssub=0 multi=%lld",
-        transaction->is_open ? (long long)transaction->n_queued : -1LL);
-    add(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-        of->input_len - of->input_used, of->input_capacity - of->input_len,
-        transaction->queued_bytes);
-    add(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s",
-        output->capacity, output->capacity, waiting,
-        sizeof *of + of->input_capacity + output->capacity + transaction->queued_bytes +
-            transaction->watched_bytes,
-        of->is_blocked ? "rw" : "r");
+    stem_buffer_print(out, " db=0 sub=0 psub=0 ssub=0 multi=%lld",
+                      transaction->is_open ? (long long)transaction->n_queued : -1LL);
+    stem_buffer_print(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+                      of->input_len - of->input_used, of->input_capacity - of->input_len,
+                      transaction->queued_bytes);
+    stem_buffer_print(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s",
+                      output->capacity, output->capacity, waiting,
+                      sizeof *of + of->input_capacity + output->capacity +
+                          transaction->queued_bytes + transaction->watched_bytes,
+                      of->is_blocked ? "rw" : "r");
     add_word(out, "cmd", command);
     add_word(out, "user", of->user ? of->user->name : "default");
-    add(out, " redir=-1 resp=%d", of->output.version);
+    stem_buffer_print(out, " redir=-1 resp=%d", of->output.version);
     add_word(out, "lib-name", text_or_empty(of->library));
     add_word(out, "lib-ver", text_or_empty(of->library_version));
     stem_buffer_add_text(out, "\n");

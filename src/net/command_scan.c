@@ -23,7 +23,8 @@ typedef struct own_scan {
     uint64_t count;  /* keys to look at */
     stem_pattern *pattern;
     bool has_type;
-    stem_slice type; /* keys of it alone */
+    stem_slice type;    /* keys of it alone */
+    size_t value_bytes; /* read for that */
     stem_bounds bounds;
 
     stem_buffer position; /* the last key that was looked at, below the scope */
@@ -138,10 +139,12 @@ static int walk_scan(own_scan *scan, stem_engine_iter *iter)
         if (code != STEM_OK)
             return code == STEM_NOTFOUND ? STEM_OK : code;
         if (steps > 0 && (steps >= scan->count || scan->found.bytes.len > BYTES_MAX ||
+                          scan->value_bytes > BYTES_MAX ||
                           (steps % STEPS_PER_LOOK == 0 && stem_clock() >= ends_at))) {
             scan->has_more = true;
             return STEM_OK;
         }
+        scan->value_bytes += value.len;
         key = (stem_slice){key.data + scope_len, key.len - scope_len};
         code = add_key(scan, key, value);
         if (code != STEM_OK)

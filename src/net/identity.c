@@ -135,8 +135,10 @@ void stem_connection_reset(stem_connection *connection)
     free(connection->name);
     connection->name = NULL;
     connection->output.version = 2;
-    connection->reply_mode = STEM_REPLY_ON;
-    connection->has_muted = false;
+    if (connection->reply_mode == STEM_REPLY_OFF) { /* SKIP holds for this one, too */
+        connection->reply_mode = STEM_REPLY_ON;
+        connection->has_muted = false;
+    }
     if (!server->access) /* it sees what it did: a narrowed scope is not left so */
         return;
     stem_access_release(connection->access);

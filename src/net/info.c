@@ -5,7 +5,6 @@
 #include "info.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
@@ -24,22 +23,6 @@ typedef struct writing {
     stem_buffer *out;
 } writing;
 
-static void add_line(const writing *to, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_line(const writing *to, const char *format, ...)
-{
-    char line[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    const int len = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (len > 0)
-        stem_buffer_add(to->out, line,
-                        (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
-    stem_buffer_add_text(to->out, "\r\n");
-}
-
 /* ---- The sections ------------------------------------------------------------------- */
 
 static void write_server(const writing *to)
@@ -47,24 +30,26 @@ static void write_server(const writing *to)
     const uint64_t uptime = (to->server->now_ms - to->server->started_ms) / 1000;
     struct utsname host;
 
-    add_line(to, "redis_version:7.0.0");
-    add_line(to, "redis_mode:standalone");
-    add_line(to, "stem_version:%s", stem_version());
-    add_line(to, "uptime_in_seconds:%" PRIu64, uptime);
-    add_line(to, "uptime_in_days:%" PRIu64, uptime / 86400);
+    stem_buffer_print(to->out, "redis_version:7.0.0\r\n");
+    stem_buffer_print(to->out, "redis_mode:standalone\r\n");
+    stem_buffer_print(to->out, "stem_version:%s\r\n", stem_version());
+    stem_buffer_print(to->out, "uptime_in_seconds:%" PRIu64 "\r\n", uptime);
+    stem_buffer_print(to->out, "uptime_in_days:%" PRIu64 "\r\n", uptime / 86400);
     if (!to->is_admin)
         return;
     if (uname(&host) == 0)
-        add_line(to, "os:%.64s %.64s %.64s", host.sysname, host.release, host.machine);
-    add_line(to, "arch_bits:%zu", 8 * sizeof(void *));
-    add_line(to, "multiplexing_api:%s", event_base_get_method(to->server->base));
-    add_line(to, "process_id:%ld", (long)getpid());
+        stem_buffer_print(to->out, "os:%.64s %.64s %.64s\r\n", host.sysname, host.release,
+                          host.machine);
+    stem_buffer_print(to->out, "arch_bits:%zu\r\n", 8 * sizeof(void *));
+    stem_buffer_print(to->out, "multiplexing_api:%s\r\n",
+                      event_base_get_method(to->server->base));
+    stem_buffer_print(to->out, "process_id:%ld\r\n", (long)getpid());
 }
 
 static void write_clients(const writing *to)
 {
     if (to->is_admin)
-        add_line(to, "blocked_clients:0");
+        stem_buffer_print(to->out, "blocked_clients:0\r\n");
 }
 
 static void add_bytes(const writing *to, const char *name, uint64_t bytes)
@@ -75,9 +60,9 @@ static void add_bytes(const writing *to, const char *name, uint64_t bytes)
 
     for (; scaled >= 1024 && units[unit + 1]; unit++)
         scaled /= 1024;
-    add_line(to, "%s:%" PRIu64, name, bytes);
-    add_line(to, unit == 0 ? "%s_human:%.0f%c" : "%s_human:%.2f%c", name, scaled,
-             units[unit]);
+    stem_buffer_print(to->out, "%s:%" PRIu64 "\r\n", name, bytes);
+    stem_buffer_print(to->out, unit == 0 ? "%s_human:%.0f%c\r\n" : "%s_human:%.2f%c\r\n",
+                      name, scaled, units[unit]);
 }
 
 /* What is resident, in bytes; 0 where it is not known. */
@@ -98,9 +83,9 @@ static void write_memory(const writing *to)
 {
     struct rusage usage;
 
-    add_line(to, "maxmemory:0");
-    add_line(to, "maxmemory_human:0B");
-    add_line(to, "maxmemory_policy:noeviction");
+    stem_buffer_print(to->out, "maxmemory:0\r\n");
+    stem_buffer_print(to->out, "maxmemory_human:0B\r\n");
+    stem_buffer_print(to->out, "maxmemory_policy:noeviction\r\n");
     if (!to->is_admin)
         return;
     add_bytes(to, "used_memory", to->figures.used_bytes);
@@ -111,30 +96,30 @@ static void write_memory(const writing *to)
 
 static void write_persistence(const writing *to)
 {
-    add_line(to, "loading:0");
+    stem_buffer_print(to->out, "loading:0\r\n");
     if (!to->is_admin)
         return;
-    add_line(to, "rdb_bgsave_in_progress:0");
-    add_line(to, "rdb_last_bgsave_status:ok");
-    add_line(to, "aof_enabled:0");
-    add_line(to, "aof_rewrite_in_progress:0");
-    add_line(to, "aof_last_write_status:ok");
+    stem_buffer_print(to->out, "rdb_bgsave_in_progress:0\r\n");
+    stem_buffer_print(to->out, "rdb_last_bgsave_status:ok\r\n");
+    stem_buffer_print(to->out, "aof_enabled:0\r\n");
+    stem_buffer_print(to->out, "aof_rewrite_in_progress:0\r\n");
+    stem_buffer_print(to->out, "aof_last_write_status:ok\r\n");
 }
 
 static void write_stats(const writing *to)
 {
     if (!to->is_admin)
         return;
-    add_line(to, "expired_keys:0");
-    add_line(to, "evicted_keys:0");
-    add_line(to, "pubsub_channels:0");
-    add_line(to, "pubsub_patterns:0");
+    stem_buffer_print(to->out, "expired_keys:0\r\n");
+    stem_buffer_print(to->out, "evicted_keys:0\r\n");
+    stem_buffer_print(to->out, "pubsub_channels:0\r\n");
+    stem_buffer_print(to->out, "pubsub_patterns:0\r\n");
 }
 
 static void write_replication(const writing *to)
 {
-    add_line(to, "role:master");
-    add_line(to, "connected_slaves:0");
+    stem_buffer_print(to->out, "role:master\r\n");
+    stem_buffer_print(to->out, "connected_slaves:0\r\n");
 }
 
 static void write_cpu(const writing *to)
@@ -143,15 +128,15 @@ static void write_cpu(const writing *to)
 
     if (!to->is_admin || getrusage(RUSAGE_SELF, &usage) != 0)
         return;
-    add_line(to, "used_cpu_sys:%lld.%06ld", (long long)usage.ru_stime.tv_sec,
-             (long)usage.ru_stime.tv_usec);
-    add_line(to, "used_cpu_user:%lld.%06ld", (long long)usage.ru_utime.tv_sec,
-             (long)usage.ru_utime.tv_usec);
+    stem_buffer_print(to->out, "used_cpu_sys:%lld.%06ld\r\n",
+                      (long long)usage.ru_stime.tv_sec, (long)usage.ru_stime.tv_usec);
+    stem_buffer_print(to->out, "used_cpu_user:%lld.%06ld\r\n",
+                      (long long)usage.ru_utime.tv_sec, (long)usage.ru_utime.tv_usec);
 }
 
 static void write_cluster(const writing *to)
 {
-    add_line(to, "cluster_enabled:0");
+    stem_buffer_print(to->out, "cluster_enabled:0\r\n");
 }
 
 /* Redis has no line for a database that is empty. */
@@ -162,7 +147,7 @@ static void write_keyspace(const writing *to)
     if (!(to->connection->rights & STEM_MAY_READ))
         return;
     if (stem_keyspace_count(to->connection, &n) == STEM_OK && n > 0)
-        add_line(to, "db0:keys=%" PRIu64 ",expires=0,avg_ttl=0", n);
+        stem_buffer_print(to->out, "db0:keys=%" PRIu64 ",expires=0,avg_ttl=0\r\n", n);
 }
 
 static const struct {
@@ -203,7 +188,7 @@ static void add_figures(const writing *to, const char *section)
         const stem_figure *each = &to->figures.all[i];
 
         if (strcmp(each->section, section) == 0)
-            add_line(to, "%s:%" PRIu64, each->name, each->value);
+            stem_buffer_print(to->out, "%s:%" PRIu64 "\r\n", each->name, each->value);
     }
 }
 
@@ -221,7 +206,7 @@ void stem_info_write(stem_connection *connection, unsigned sections, stem_buffer
             continue;
         if (out->len > 0)
             stem_buffer_add_text(out, "\r\n");
-        add_line(&to, "# %s", sections_known[i].name);
+        stem_buffer_print(out, "# %s\r\n", sections_known[i].name);
         sections_known[i].write(&to);
         if (to.is_admin)
             add_figures(&to, sections_known[i].name);

@@ -4,7 +4,6 @@
 #include "metrics.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,21 +70,6 @@ void stem_metrics_list(const stem_server *server, stem_figures *figures)
                           stats.kept_bytes;
 }
 
-static void add_line(stem_buffer *out, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_line(stem_buffer *out, const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    const int len = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (len > 0)
-        stem_buffer_add(out, line,
-                        (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
-}
-
 static uint64_t uptime(const stem_server *server)
 {
     return (server->now_ms - server->started_ms) / 1000;
@@ -96,10 +80,11 @@ void stem_metrics_text(const stem_server *server, stem_buffer *out)
     stem_figures figures;
 
     stem_metrics_list(server, &figures);
-    add_line(out,
-             "# HELP stem_uptime_seconds Seconds since the server began.\n"
-             "# TYPE stem_uptime_seconds gauge\nstem_uptime_seconds %" PRIu64 "\n",
-             uptime(server));
+    stem_buffer_print(out,
+                      "# HELP stem_uptime_seconds Seconds since the server began.\n"
+                      "# TYPE stem_uptime_seconds gauge\nstem_uptime_seconds %" PRIu64
+                      "\n",
+                      uptime(server));
     for (size_t i = 0; i < figures.n; i++) {
         const stem_figure *each = &figures.all[i];
         const char *end = each->is_counter ? "_total" : "";
@@ -107,8 +92,9 @@ void stem_metrics_text(const stem_server *server, stem_buffer *out)
 
         if (strncmp(name, "total_", 6) == 0)
             name += 6;
-        add_line(out, "# HELP stem_%s%s %s\n# TYPE stem_%s%s %s\nstem_%s%s %" PRIu64 "\n",
-                 name, end, each->help, name, end, each->is_counter ? "counter" : "gauge",
-                 name, end, each->value);
+        stem_buffer_print(
+            out, "# HELP stem_%s%s %s\n# TYPE stem_%s%s %s\nstem_%s%s %" PRIu64 "\n",
+            name, end, each->help, name, end, each->is_counter ? "counter" : "gauge",
+            name, end, each->value);
     }
 }

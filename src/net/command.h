@@ -71,9 +71,10 @@ enum stem_command_flags {
     /* Looks at the engine and not at the execution: what came before it on its connection is
      * to be committed first. So do all that BLOCKS, and those that are started. */
     STEM_COMMAND_LANDED = 128,
-    STEM_COMMAND_SWEEPS = 256,   /* of those that BLOCK: goes over all that there is */
-    STEM_COMMAND_AT_ONCE = 512,  /* served between MULTI and EXEC, too, and not queued */
-    STEM_COMMAND_EXECUTES = 1024 /* EXEC */
+    STEM_COMMAND_SWEEPS = 256,    /* of those that BLOCK: goes over all that there is */
+    STEM_COMMAND_AT_ONCE = 512,   /* served between MULTI and EXEC, too, and not queued */
+    STEM_COMMAND_EXECUTES = 1024, /* EXEC */
+    STEM_COMMAND_QUICK = 2048     /* looks at its words alone, and begins no turn */
 };
 
 /* Serves a command that is about the connection or the server, on the thread that has the loop;

@@ -109,7 +109,7 @@ static void finish_session_task(stem_task *task)
     }
     free(what->user);
     free(what);
-    stem_connection_advance(connection);
+    stem_connection_make_ready(connection);
 }
 
 static void start_session_task(stem_connection *connection, bool is_new, unsigned slot)

@@ -13,6 +13,7 @@ enum {
     NO_MULTI = STEM_COMMAND_NO_MULTI,
     AT_ONCE = STEM_COMMAND_AT_ONCE,
     EARLY = STEM_COMMAND_NO_AUTH,
+    QUICK = STEM_COMMAND_QUICK,
     /* What looks past the execution would not see a transaction's own writes. */
     LOOKS = STEM_COMMAND_READS | STEM_COMMAND_LANDED | STEM_COMMAND_NO_MULTI,
     WAITS = STEM_COMMAND_WRITES | STEM_COMMAND_BLOCKS | STEM_COMMAND_LANDED |
@@ -87,7 +88,7 @@ const stem_command stem_commands[] = {
      .run = stem_run_del},
     {"DISCARD", 1, AT_ONCE, NO_KEYS, "transactions", "Drops a transaction",
      .serve = stem_serve_discard},
-    {"ECHO", 2, 0, NO_KEYS, "connection", "Repeats a text",
+    {"ECHO", 2, QUICK, NO_KEYS, "connection", "Repeats a text",
      .run = stem_run_echo},
     {"EXEC", 1, AT_ONCE | STEM_COMMAND_EXECUTES, NO_KEYS, "transactions",
      "Runs a transaction", .run = NULL},
@@ -141,7 +142,7 @@ const stem_command stem_commands[] = {
      .run = stem_run_object_idletime},
     {"OBJECT|REFCOUNT", 3, READS, SECOND_KEY, "generic", "1 for a key that is there",
      .run = stem_run_object_refcount},
-    {"PING", -1, 0, NO_KEYS, "connection", "Answers",
+    {"PING", -1, QUICK, NO_KEYS, "connection", "Answers",
      .run = stem_run_ping},
     {"QUIT", -1, EARLY | AT_ONCE, NO_KEYS, "connection", "Ends the connection",
      .serve = stem_serve_quit},

@@ -4,7 +4,7 @@
 #include "../error.h"
 #include "command_own.h"
 #include "command_rows.h"
-#include "connection.h"
+#include "turn.h"
 
 void stem_serve_multi(stem_connection *connection, const stem_slice *args, size_t n_args)
 {
@@ -42,12 +42,13 @@ void stem_serve_unwatch(stem_connection *connection, const stem_slice *args,
     (void)args;
     (void)n_args;
     if (!connection->transaction.is_open)
-        stem_connection_unwatch(connection, 0);
+        stem_connection_unwatch(connection);
     stem_reply_status(&connection->output, "OK");
 }
 
 /* What one key holds now is what EXEC will look for. STEM_EINVAL after having replied. */
-static int watch(stem_connection *connection, stem_request *request, size_t arg)
+static int watch(stem_transaction *transaction, stem_request *request, size_t arg,
+                 const stem_watch_room *room)
 {
     stem_slice key, value;
 
@@ -56,32 +57,46 @@ static int watch(stem_connection *connection, stem_request *request, size_t arg)
         code = stem_execution_read(request->on, &key, 1, &value);
     if (code != STEM_OK)
         return code;
-    const char *error = stem_connection_watch(connection, key, value);
+    const char *error = stem_transaction_watch(transaction, key, value, room);
     return error ? stem_refuse(request, error) : STEM_OK;
+}
+
+/* All of the words, or none, having replied. */
+static void watch_all(stem_transaction *transaction, stem_request *request,
+                      const stem_watch_room *room)
+{
+    const size_t n_before = transaction->n_watched;
+    int code = STEM_OK;
+
+    for (size_t i = 1; i < request->n_args && code == STEM_OK; i++) {
+        stem_execution_only_reads(request->on);
+        code = watch(transaction, request, i, room);
+        stem_execution_reset(request->on);
+    }
+    if (code == STEM_OK) {
+        stem_reply_status(request->reply, "OK");
+        return;
+    }
+    stem_transaction_unwatch(transaction, n_before);
+    if (code != STEM_EINVAL)
+        stem_reply_failure(request->reply, code);
 }
 
 void stem_serve_watch(stem_connection *connection, const stem_slice *args, size_t n)
 {
-    stem_execution *reader = connection->server->reader;
-    const size_t n_before = connection->transaction.n_watched;
-    stem_reply *reply = &connection->output;
-    stem_request request = stem_connection_request(connection, args, n, reader, reply);
-    int code = STEM_OK;
+    stem_server *server = connection->server;
+    stem_transaction *transaction = &connection->transaction;
+    const size_t before = transaction->watched_bytes;
+    const stem_watch_room room = stem_connection_watch_room(connection);
+    stem_request request =
+        stem_connection_request(connection, args, n, server->reader, &connection->output);
 
-    if (connection->transaction.is_open) {
-        stem_reply_error(reply, "ERR WATCH inside MULTI is not allowed");
+    if (transaction->is_open) {
+        stem_reply_error(&connection->output, "ERR WATCH inside MULTI is not allowed");
         return;
     }
-    for (size_t i = 1; i < n && code == STEM_OK; i++) {
-        stem_execution_only_reads(reader);
-        code = watch(connection, &request, i);
-        stem_execution_reset(reader);
-    }
-    if (code == STEM_OK) {
-        stem_reply_status(reply, "OK");
-        return;
-    }
-    stem_connection_unwatch(connection, n_before);
-    if (code != STEM_EINVAL)
-        stem_reply_failure(reply, code);
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
+    watch_all(transaction, &request, &room);
+    stem_turn_end(server, &turn);
+    server->input_bytes += transaction->watched_bytes - before;
 }

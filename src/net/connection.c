@@ -1,9 +1,10 @@
 /*
  * A connection: its requests, and what has it go on.
  *
- * Everything that may let a connection go on ends in stem_connection_advance: input that came, a
- * socket that takes more, a group, a task or a login that is finished, and a turn of the loop.
- * What is left when it returns is waited for, or has the next turn (is_settled).
+ * Everything that may let a connection go on ends in stem_connection_settle, or has it advanced in
+ * the same iteration of the loop, which ends there, too: input that came, a socket that takes
+ * more, a group, a task or a login that is finished. What is left then is waited for, or has the
+ * next iteration (is_settled).
  */
 #include "connection.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "../clock.h"
 #include "../engine/descriptor.h"
 #include "../error.h"
 
@@ -22,8 +24,12 @@ enum {
     MOST_ARGS = 1 << 20,
     MOST_ARGS_SHARING = 1 << 30,
     ARGS_UNKNOWN = 16,
-    AT_ONCE = 1024 /* requests, before others have their turn */
+    REQUESTS_AT_ONCE = 1024 /* of a connection, before others go on */
 };
+
+/* How long one iteration of the loop serves requests, about, and each connection at least. */
+static const uint64_t iteration_ns = 4 * STEM_MILLISECOND,
+                      at_least_ns = STEM_MILLISECOND / 10;
 
 /* ---- Opening and closing ---------------------------------------------------------- */
 
@@ -82,19 +88,27 @@ void stem_connection_open(stem_server *server, int fd, bool has_tls, const char 
 
 static void leave_ready(stem_connection *connection)
 {
-    if (!connection->is_listed_ready)
-        return;
-    connection->is_listed_ready = false;
-    DL_DELETE2(connection->server->ready, connection, prev_ready, next_ready);
+    stem_server *server = connection->server;
+
+    if (connection->is_listed_ready) {
+        DL_DELETE2(server->ready, connection, prev_ready, next_ready);
+        server->n_ready--;
+    } else if (connection->is_starved) {
+        DL_DELETE2(server->starved, connection, prev_ready, next_ready);
+    }
+    connection->is_listed_ready = connection->is_starved = false;
 }
 
-/* Frees it, unless somebody will come back to it: a group, a task of another thread. */
+/* Frees it, unless a group, a task or a thread that is away comes back to it. */
 static void free_if_unused(stem_connection *connection)
 {
     stem_server *server = connection->server;
 
-    if (connection->group || connection->task || connection->login)
+    if (connection->is_away || connection->group || connection->task || connection->login)
         return;
+    if (connection->job)
+        connection->job->free(connection->job);
+    connection->job = NULL;
     stem_connection_forget(connection);
     leave_ready(connection);
     DL_DELETE(server->connections, connection);
@@ -112,9 +126,6 @@ void stem_connection_close(stem_connection *connection)
     if (!connection->is_dead) {
         connection->is_dead = true;
         atomic_store(&connection->caller.is_gone, true);
-        if (connection->job)
-            connection->job->free(connection->job);
-        connection->job = NULL;
         stem_connection_abandon_login(connection);
         stem_connection_leave(connection);
         if (connection->readable)
@@ -136,11 +147,31 @@ void stem_connection_end(stem_connection *connection)
 
 void stem_connection_make_ready(stem_connection *connection)
 {
-    connection->turn_ready = connection->server->turns;
-    if (connection->is_listed_ready)
+    stem_server *server = connection->server;
+
+    if (connection->is_listed_ready || connection->is_starved)
         return;
+    connection->turn_ready = server->n_iterations;
     connection->is_listed_ready = true;
-    DL_APPEND2(connection->server->ready, connection, prev_ready, next_ready);
+    server->n_ready++;
+    DL_APPEND2(server->ready, connection, prev_ready, next_ready);
+}
+
+void stem_connection_starve(stem_connection *connection)
+{
+    leave_ready(connection);
+    connection->is_starved = true;
+    DL_APPEND2(connection->server->starved, connection, prev_ready, next_ready);
+}
+
+void stem_connections_resume(stem_server *server)
+{
+    while (server->starved) {
+        stem_connection *first = server->starved;
+
+        leave_ready(first);
+        stem_connection_make_ready(first);
+    }
 }
 
 /* ---- What there is to do ----------------------------------------------------------- */
@@ -156,9 +187,9 @@ static bool has_work(const stem_connection *connection)
  * it is over. */
 static bool is_waiting(const stem_connection *connection)
 {
-    return connection->task || connection->login || connection->waits_for_group ||
-           connection->is_ending || connection->output.bytes.failed ||
-           stem_output_is_full(connection);
+    return connection->is_away || connection->is_starved || connection->task ||
+           connection->login || connection->waits_for_group || connection->is_ending ||
+           connection->output.bytes.failed || stem_output_is_full(connection);
 }
 
 /* Reads what has arrived; false when the connection is at its end. */
@@ -253,17 +284,35 @@ static bool serve_next(stem_connection *connection)
     return true;
 }
 
+/* Whether it has a command in a group that does not form any more. */
+static bool is_committing(const stem_connection *connection)
+{
+    return connection->group && connection->group != connection->server->forming;
+}
+
 static bool can_go_on(const stem_connection *connection)
 {
-    return has_work(connection) && !is_waiting(connection);
+    return has_work(connection) && !is_waiting(connection) &&
+           !is_committing(connection) && !connection->is_dead;
+}
+
+/* How long its requests may be served in this iteration. */
+static uint64_t share_ns(const stem_server *server)
+{
+    const uint64_t share = iteration_ns / (server->n_ready + 1);
+
+    return share > at_least_ns ? share : at_least_ns;
 }
 
 static void serve_requests(stem_connection *connection)
 {
+    enum { REQUESTS_PER_LOOK = 4 };
+    const uint64_t ends_at = stem_clock() + share_ns(connection->server);
     int n = 0;
 
-    while (n < AT_ONCE && !is_waiting(connection) && serve_next(connection))
-        n++;
+    while (n < REQUESTS_AT_ONCE && can_go_on(connection) && serve_next(connection))
+        if (++n % REQUESTS_PER_LOOK == 0 && stem_clock() >= ends_at)
+            break;
     stem_output_count(connection);
 }
 
@@ -311,17 +360,11 @@ static bool is_over(const stem_connection *connection)
            !connection->group && !connection->task && !connection->login;
 }
 
-/* Whether it has a command in a group that does not form any more. */
-static bool is_committing(const stem_connection *connection)
-{
-    return connection->group && connection->group != connection->server->forming;
-}
-
 /* Whether what it waits for will have it advanced. */
 static bool is_settled(const stem_connection *connection)
 {
-    if (connection->is_listed_ready || connection->group || connection->task ||
-        connection->login || connection->waits_for_group)
+    if (connection->is_listed_ready || connection->is_starved || connection->group ||
+        connection->task || connection->login || connection->waits_for_group)
         return true;
     if (can_go_on(connection))
         return false;
@@ -329,15 +372,18 @@ static bool is_settled(const stem_connection *connection)
                                                : !connection->is_unread;
 }
 
-/* Serves, sends and reads what it can; false when the connection is at its end. */
+/* Whether it is with another thread, or in a group that is not to be touched. They have it settled
+ * when that is over. */
+static bool is_elsewhere(const stem_connection *connection)
+{
+    return connection->is_away || is_committing(connection);
+}
+
+/* Sends and reads what it can; false when the connection is at its end. */
 static bool go_on(stem_connection *connection)
 {
     const stem_server *server = connection->server;
 
-    if (!connection->group)
-        connection->waits_for_group = false;
-    stem_output_tidy(connection);
-    serve_requests(connection);
     if ((server->is_draining || connection->is_input_over) && is_at_rest(connection))
         stem_connection_end(connection);
     stem_connection_drop_muted(connection);
@@ -348,24 +394,33 @@ static bool go_on(stem_connection *connection)
     return read_rest(connection) && watch_input(connection);
 }
 
-void stem_connection_advance(stem_connection *connection)
+void stem_connection_settle(stem_connection *connection)
 {
-    leave_ready(connection);
-    if (connection->is_dead) {
-        stem_connection_close(connection);
-        return;
-    }
-    if (is_committing(connection)) { /* the thread that commits has its output */
+    if (!connection->is_dead && is_elsewhere(connection)) {
         stem_output_pause(connection);
         return;
     }
-    if (!go_on(connection)) {
+    if (!connection->group)
+        connection->waits_for_group = false;
+    if (connection->is_dead || !go_on(connection)) {
         stem_connection_close(connection);
         return;
     }
     if (can_go_on(connection))
         stem_connection_make_ready(connection);
     assert(is_settled(connection));
+}
+
+void stem_connection_advance(stem_connection *connection)
+{
+    leave_ready(connection);
+    if (!connection->is_dead && !is_elsewhere(connection)) {
+        if (!connection->group)
+            connection->waits_for_group = false;
+        stem_output_tidy(connection);
+        serve_requests(connection);
+    }
+    stem_connection_settle(connection);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *argument)
@@ -381,7 +436,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
         return;
     }
     if (read_input(connection))
-        stem_connection_advance(connection);
+        stem_connection_make_ready(connection);
     else
         stem_connection_close(connection);
 }
@@ -394,11 +449,11 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
     (void)what;
     /* TLS may have to write before it can read. */
     if (!connection->tls_wants_write || stem_output_waiting(connection) > 0)
-        stem_connection_advance(connection);
+        stem_connection_settle(connection);
     else if (!can_read(connection))
         stem_output_pause(connection); /* what keeps it from that has it advanced */
     else if (read_input(connection))
-        stem_connection_advance(connection);
+        stem_connection_settle(connection);
     else
         stem_connection_close(connection);
 }

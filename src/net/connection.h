@@ -90,7 +90,11 @@ struct stem_connection {
     struct stem_task *task;        /* on a worker's thread */
     struct stem_login_wait *login; /* on one of the logins' */
 
-    int broken; /* what the parser has said of the input, when it is no request */
+    /* A thread that has lost the loop serves it: nothing of what a command touches may be looked
+     * at, `group` and `job` among it. */
+    bool is_away;
+    bool is_starved; /* its request waits for a turn; among the server's `starved` */
+    int broken;      /* what the parser has said of the input, when it is no request */
     bool is_listed_ready;
     bool is_blocked;    /* the socket takes no more for now */
     bool is_unread;     /* its readable event is off */
@@ -107,10 +111,18 @@ struct stem_connection {
 void stem_connection_open(stem_server *server, int fd, bool has_tls, const char *peer);
 /* Ends it now, and frees it as soon as nobody needs it. */
 void stem_connection_close(stem_connection *connection);
-/* Sends what may be sent, and goes on reading requests if nothing keeps it from that. */
+/* Sends what may be sent, and goes on reading requests if nothing keeps it from that. Turns are
+ * begun: not within a callback of libevent's. */
 void stem_connection_advance(stem_connection *connection);
-/* Has it advanced when the loop turns next. */
+/* Sends what may be sent, and has it advanced if there is more to do. */
+void stem_connection_settle(stem_connection *connection);
+/* Has it advanced in this iteration of the loop, or in the next one where it is of those that are
+ * being advanced. */
 void stem_connection_make_ready(stem_connection *connection);
+/* The request that was read waits for a turn. */
+void stem_connection_starve(stem_connection *connection);
+/* Those that have waited may go on. */
+void stem_connections_resume(stem_server *server);
 /* What is sent so far is the last of it. */
 void stem_connection_end(stem_connection *connection);
 
@@ -202,7 +214,7 @@ void stem_connection_greet(stem_connection *connection);
 /* Serves the request that the parser has read. False when it has to be served again later, and
  * nothing was done. */
 bool stem_connection_serve(stem_connection *connection);
-/* A step of its job. */
+/* A step of its job, where a turn is free. */
 void stem_connection_step(stem_connection *connection);
 /* Runs one command on an execution, in the name of the connection. Takes back whatever a failure
  * leaves, and then answers with its code. */
@@ -222,6 +234,15 @@ void stem_transaction_reset(stem_transaction *transaction);
 /* Copies a command behind the others; false when there is no memory. */
 bool stem_transaction_queue(stem_transaction *transaction, const stem_command *command,
                             const stem_slice *args, size_t n_args);
+/* How many bytes a transaction may watch, by its own limit and by that of all requests. */
+typedef struct stem_watch_room {
+    size_t own, of_all;
+} stem_watch_room;
+/* Notes what a key holds now, an absent one with `data` NULL. The error to reply, or NULL. */
+const char *stem_transaction_watch(stem_transaction *transaction, stem_slice key,
+                                   stem_slice value, const stem_watch_room *room);
+/* Forgets what is watched but for the first. */
+void stem_transaction_unwatch(stem_transaction *transaction, size_t n_kept);
 /* Whether all that is watched is as it was. */
 int stem_transaction_judge(const stem_transaction *transaction, stem_execution *on,
                            bool *is_unchanged);
@@ -231,11 +252,9 @@ int stem_transaction_judge(const stem_transaction *transaction, stem_execution *
 const char *stem_connection_queue(stem_connection *connection,
                                   const stem_command *command, const stem_slice *args,
                                   size_t n_args);
-/* Notes what a key holds now, an absent one with `data` NULL. */
-const char *stem_connection_watch(stem_connection *connection, stem_slice key,
-                                  stem_slice value);
-/* Forgets what is watched but for the first. */
-void stem_connection_unwatch(stem_connection *connection, size_t n_kept);
+stem_watch_room stem_connection_watch_room(const stem_connection *connection);
+/* Forgets what is watched. */
+void stem_connection_unwatch(stem_connection *connection);
 /* Forgets all of it. */
 void stem_connection_forget_transaction(stem_connection *connection);
 

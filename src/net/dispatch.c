@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../error.h"
-#include "connection.h"
+#include "turn.h"
 #include "worker.h"
 
 /* ---- Answers ---------------------------------------------------------------------- */
@@ -125,12 +125,20 @@ int stem_connection_run(stem_connection *connection, const stem_command *command
 static void run_at_once(stem_connection *connection, const stem_command *command,
                         const stem_slice *args, size_t n_args)
 {
-    stem_execution *reader = connection->server->reader;
+    stem_server *server = connection->server;
+    stem_execution *reader = server->reader;
     bool wants_sync = false;
 
+    if (command->flags & STEM_COMMAND_QUICK) {
+        stem_connection_run(connection, command, args, n_args, reader, &wants_sync);
+        stem_execution_reset(reader);
+        return;
+    }
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
     stem_execution_only_reads(reader);
     stem_connection_run(connection, command, args, n_args, reader, &wants_sync);
     stem_execution_reset(reader);
+    stem_turn_end(server, &turn);
 }
 
 /* Joins the group; false when there is none with room. */
@@ -144,9 +152,11 @@ static bool run_in_group(stem_connection *connection, const stem_command *comman
         connection->waits_for_group = server->has_waiting = true;
         return false;
     }
+    const stem_turn turn = stem_turn_begin(server, connection, group, false);
     const bool is_added = command
                               ? stem_group_add(group, connection, command, args, n_args)
                               : stem_group_add_transaction(group, connection);
+    stem_turn_end(server, &turn);
     if (!is_added && !connection->group) {
         stem_reply_failure(&connection->output, STEM_ENOMEM);
         if (!command)
@@ -166,22 +176,31 @@ static void start_job(stem_connection *connection, const stem_command *command,
     stem_server *server = connection->server;
     stem_reply *reply = &connection->output;
     const size_t start = reply->bytes.len;
+    stem_execution *reader = server->reader;
     stem_request request =
-        stem_connection_request(connection, args, n_args, server->reader, reply);
+        stem_connection_request(connection, args, n_args, reader, reply);
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
 
-    stem_execution_only_reads(server->reader);
+    stem_execution_only_reads(reader);
     const int code = command->start(&request, server->engine, &connection->job);
-    stem_execution_reset(server->reader);
+    stem_execution_reset(reader);
     if (code != STEM_OK || reply->bytes.failed)
         stem_output_fail(connection, start, code);
+    stem_turn_end(server, &turn);
 }
 
 void stem_connection_step(stem_connection *connection)
 {
+    stem_server *server = connection->server;
     stem_reply *reply = &connection->output;
     const size_t start = reply->bytes.len;
     bool is_done = false;
 
+    if (!stem_turn_is_free(server)) {
+        stem_connection_starve(connection);
+        return;
+    }
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
     const int code = connection->job->step(connection->job, reply, &is_done);
     if (code != STEM_OK || reply->bytes.failed)
         stem_output_fail(connection, start, code);
@@ -189,6 +208,7 @@ void stem_connection_step(stem_connection *connection)
         connection->job->free(connection->job);
         connection->job = NULL;
     }
+    stem_turn_end(server, &turn);
 }
 
 /* ---- On another thread ------------------------------------------------------------ */
@@ -239,7 +259,7 @@ static void finish_blocking(stem_task *task)
         stem_buffer_add(&from->output.bytes, what->reply.bytes.data,
                         what->reply.bytes.len);
     free_blocking(what);
-    stem_connection_advance(from);
+    stem_connection_make_ready(from);
 }
 
 static void run_on_worker(stem_connection *connection, const stem_command *command,
@@ -350,6 +370,13 @@ static bool is_for_group(const stem_connection *connection, const stem_command *
            !(connection->server->is_read_only && (command->flags & STEM_COMMAND_WRITES));
 }
 
+/* Whether serving it begins a turn. */
+static bool takes_turn(const stem_connection *connection, const stem_command *command)
+{
+    return command && (!(command->flags & STEM_COMMAND_QUICK) || connection->group ||
+                       connection->transaction.is_open);
+}
+
 bool stem_connection_serve(stem_connection *connection)
 {
     const stem_slice *args = connection->parser.args;
@@ -361,6 +388,10 @@ bool stem_connection_serve(stem_connection *connection)
     const stem_command *command = stem_command_of(args, n_args, &parent);
     if (connection->group && !is_for_group(connection, command, args, n_args)) {
         connection->waits_for_group = true;
+        return false;
+    }
+    if (takes_turn(connection, command) && !stem_turn_is_free(connection->server)) {
+        stem_connection_starve(connection);
         return false;
     }
     if (!stem_connection_begin_muted(connection))

@@ -316,6 +316,7 @@ void stem_group_commit(stem_group *group)
         answer_failure(group, code);
     if (group->wants_sync && engine->ops->sync(engine) != STEM_OK)
         answer_unknown(group);
+    stem_execution_reset(group->execution);
 }
 
 /* ---- Finishing -------------------------------------------------------------------- */
@@ -334,7 +335,6 @@ static void empty(stem_group *group)
     group->n_members = group->n_args = 0;
     group->wants_sync = false;
     group->connections = NULL;
-    stem_execution_reset(group->execution);
 }
 
 /* Those that found no group with room. */
@@ -358,7 +358,7 @@ void stem_group_finish(stem_group *group)
 
         each->group = NULL;
         each->output_safe = SIZE_MAX;
-        stem_connection_advance(each);
+        stem_connection_settle(each);
         each = next;
     }
     wake_waiting(group->server);

@@ -169,7 +169,7 @@ void stem_connection_leave(stem_connection *connection)
 
     if (!connection->is_authenticated)
         return;
-    if (!connection->group)
+    if (!connection->is_away && !connection->group)
         stem_connection_forget_transaction(connection);
     if (connection->has_session)
         stem_sessions_leave(server->sessions, &connection->session, connection->slot,
@@ -177,7 +177,7 @@ void stem_connection_leave(stem_connection *connection)
     else
         stem_snapshots_drop_all(server->snapshots, connection->caller.holder);
     /* What is under way for one that closes still looks at who it was. */
-    if (connection->group || connection->task)
+    if (connection->is_away || connection->group || connection->task)
         return;
     hold_as_connection(connection);
     connection->has_raw_keys = false;
@@ -291,7 +291,7 @@ static void finish_login(stem_post *post)
             reply_refused(connection, wait->outcome);
     }
     free_wait(wait);
-    stem_connection_advance(connection);
+    stem_connection_make_ready(connection);
 }
 
 /* On a thread of the pool's. */

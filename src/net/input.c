@@ -11,7 +11,8 @@
 #include "connection.h"
 
 enum {
-    INPUT_FIRST = 16 << 10, /* bytes; also what is kept of a buffer */
+    INPUT_FIRST = 16 << 10,  /* bytes; also what is kept of a buffer */
+    BYTES_AT_ONCE = 1 << 20, /* before others go on */
     FEW_CONNECTIONS = 256
 };
 
@@ -31,7 +32,7 @@ bool stem_input_has_more(const stem_connection *connection)
 
 bool stem_input_is_borrowed(const stem_connection *connection)
 {
-    return connection->group || connection->is_held;
+    return connection->is_away || connection->group || connection->is_held;
 }
 
 void stem_input_free(stem_connection *connection)
@@ -121,9 +122,10 @@ enum stem_input_outcome stem_input_read(stem_connection *connection)
     stem_input_tidy(connection);
     if (!make_room(connection))
         return STEM_INPUT_FULL;
+    const size_t room = connection->input_capacity - connection->input_len;
     const ssize_t n =
         stem_transport_read(connection, connection->input + connection->input_len,
-                            connection->input_capacity - connection->input_len);
+                            room < BYTES_AT_ONCE ? room : BYTES_AT_ONCE);
     if (n == STEM_TRANSPORT_ENDED)
         return STEM_INPUT_ENDED;
     connection->is_input_over = n == STEM_TRANSPORT_LAST;

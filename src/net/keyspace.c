@@ -8,7 +8,7 @@
 #include "../clock.h"
 #include "../error.h"
 #include "bounds.h"
-#include "connection.h"
+#include "turn.h"
 
 enum { STEPS_PER_LOOK = 16 };
 #define LOOK_TIME STEM_MILLISECOND
@@ -320,7 +320,9 @@ int stem_keyspace_count(stem_connection *connection, uint64_t *n)
     if (!room)
         return stem_fail(STEM_ENOMEM, "no memory for a range");
     stem_bounds_of_prefix(&bounds, room, scope, none);
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
     int code = stem_keyspace_estimate(server->engine, &bounds.range, n, &is_exact);
+    stem_turn_end(server, &turn);
     free(room);
     if (code == STEM_OK)
         code = copy(&kept->scope, scope);

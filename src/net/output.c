@@ -15,6 +15,7 @@
 enum {
     OUTPUT_ENOUGH = 1 << 20, /* waiting: no more requests are served */
     OUTPUT_KEPT = 64 << 10, /* of a buffer; also what one may have whatever others hold */
+    BYTES_AT_ONCE = 1 << 20, /* sent, before others go on */
     FEW_CONNECTIONS = 256,
     STALLED_MS = 60000,
     SLOW_MS = 5000 /* for OUTPUT_KEPT bytes, where memory is short */
@@ -207,13 +208,16 @@ bool stem_output_send(stem_connection *connection)
     const stem_buffer *bytes = &connection->output.bytes;
     const size_t safe =
         bytes->len < connection->output_safe ? bytes->len : connection->output_safe;
+    const size_t left = safe - connection->output_sent;
+    const size_t end =
+        connection->output_sent + (left < BYTES_AT_ONCE ? left : BYTES_AT_ONCE);
     ssize_t n = 0;
 
     if (bytes->failed)
         return false;
-    while (connection->output_sent < safe && n >= 0) {
+    while (connection->output_sent < end && n >= 0) {
         n = stem_transport_write(connection, bytes->data + connection->output_sent,
-                                 safe - connection->output_sent);
+                                 end - connection->output_sent);
         if (n > 0)
             note_sent(connection, (size_t)n);
     }

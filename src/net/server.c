@@ -16,6 +16,7 @@
 #include "login.h"
 #include "sessions.h"
 #include "snapshots.h"
+#include "turn.h"
 #include "worker.h"
 
 enum { SLOTS = 16, DRAIN_MS = 5000, TICK_MS = 250 };
@@ -81,7 +82,7 @@ static bool is_overdue(const stem_server *server, const stem_connection *connect
 
     if (!connection->is_authenticated)
         return now - connection->since_ms > options->login_seconds * 1000;
-    return !connection->job && !connection->task &&
+    return !connection->is_away && !connection->job && !connection->task &&
            now - connection->active_ms > options->idle_seconds * 1000;
 }
 
@@ -253,11 +254,9 @@ static int open_stores(stem_server *server)
 
     server->cursors = stem_cursors_new(0);
     server->snapshots = stem_snapshots_new(server->engine, &snapshots);
-    server->reader = stem_execution_new(server->engine);
     server->forming = stem_group_new(server);
     server->unused = stem_group_new(server);
-    if (!server->cursors || !server->snapshots || !server->reader || !server->forming ||
-        !server->unused)
+    if (!server->cursors || !server->snapshots || !server->forming || !server->unused)
         return stem_fail(STEM_ENOMEM, "no memory for a server");
     return stem_sessions_open(server->engine, &sessions, &server->sessions);
 }
@@ -305,7 +304,6 @@ static void free_all(stem_server *server)
     stem_listeners_free(server);
     stem_group_free(server->forming);
     stem_group_free(server->unused);
-    stem_execution_free(server->reader);
     stem_sessions_close(server->sessions);
     stem_snapshots_free(server->snapshots);
     stem_cursors_free(server->cursors);
@@ -417,6 +415,6 @@ void stem_net_server_close(stem_server *server)
     draining what = {.post = {.run = run_drain}, .server = server};
 
     stem_server_post(server, &what.post);
-    stem_loop_join(server);
+    stem_turns_join(server);
     free_all(server);
 }

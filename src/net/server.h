@@ -1,8 +1,8 @@
 /*
  * A server: what its rooms share. One thread at a time runs the loop: it reads requests, runs
  * commands and sends replies (connection.c, dispatch.c). Writes gather in a group, which is
- * committed as one (group.c) before the loop turns again; when that takes long, the second
- * thread takes the loop over, and readers do not notice (loop.c).
+ * committed as one (group.c) before the loop goes round again (loop.c). When a command or a commit
+ * takes long, another thread takes the loop over, and other clients do not notice (turn.h).
  *
  * Everything here belongs to the thread that has the loop, but for what is said to have a lock.
  */
@@ -52,19 +52,40 @@ typedef struct stem_key_count {
     uint64_t at_ms, n;
 } stem_key_count;
 
-/* How the loop and commits are shared between the two threads; see loop.c. */
-typedef struct stem_roles {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    pthread_t threads[2];
+/* What the thread that has the loop is about to do, and may take long; see turn.h. */
+typedef struct stem_turn {
+    uint64_t number;
+    stem_connection *of;    /* whose request it is; NULL for a commit */
+    stem_group *group;      /* the forming one, when the request joins it, or NULL */
+    stem_execution *reader; /* of the thread */
+} stem_turn;
+
+enum { STEM_TURN_THREADS = 4 };
+
+typedef struct stem_turn_thread {
+    stem_server *server;
+    pthread_t thread;
+    stem_execution *reader;
+} stem_turn_thread;
+
+typedef struct stem_turns {
+    bool (*run_loop)(stem_server *server);
+    stem_turn_thread threads[STEM_TURN_THREADS];
     size_t n_threads;
-    bool is_stopping;
-    stem_group *left;      /* for the thread that commits, by the one that has the loop */
-    stem_group *done;      /* committed, to be finished by the one that has the loop */
-    atomic_bool is_parked; /* the spare thread waits without a time limit */
     atomic_uint_fast64_t turn;
-    atomic_uint_fast64_t began_ns;
-} stem_roles;
+    atomic_bool is_parked;   /* the thread that keeps the time waits without a limit */
+    atomic_size_t n_waiting; /* threads that could take the loop over */
+    atomic_size_t
+        n_coming_back; /* of those: they have begun something, and go on with it */
+    stem_turn current; /* of the thread that has the loop, as is the next */
+    size_t n_away;     /* threads that have lost it in a turn */
+
+    pthread_mutex_t lock;
+    /* For the thread that keeps the time, and for the others that wait. */
+    pthread_cond_t changed, vacant;
+    bool is_stopping, has_keeper;
+    bool is_offered; /* the loop, to those that come back */
+} stem_turns;
 
 /* What a server of a shared database is besides: open to this user's processes alone, and
  * without the limits that are for strangers. */
@@ -103,7 +124,9 @@ struct stem_server {
 
     stem_connection *connections; /* in the order in which they came */
     stem_connection *ready;       /* may go on, without anything more having arrived */
-    atomic_size_t n_connections;  /* those that are open */
+    stem_connection *starved;     /* may once a turn is free */
+    size_t n_ready;
+    atomic_size_t n_connections;               /* those that are open */
     size_t most_connections, most_descriptors; /* the second of all servers together */
     size_t input_bytes, output_bytes;          /* memory of those of all connections */
     uint64_t now_ms;
@@ -111,27 +134,28 @@ struct stem_server {
     stem_metrics metrics;
     stem_key_count key_count;
 
-    stem_execution *reader;
-    /* Of the two groups one is committed, or waits for it, while the other forms. */
+    stem_execution *reader; /* of the thread that has the loop */
+    /* Two groups. One that is away with a thread is none of the three. */
     stem_group *forming, *unused;
-    uint64_t turns;
+    stem_group *gathered; /* does not form any more, and is to be committed next */
+    uint64_t n_iterations;
     stem_spin spin; /* of waiting for the next request */
     size_t n_tasks; /* on other threads */
-    stem_roles roles;
+    stem_turns turns;
 
     pthread_mutex_t post_lock;
     stem_post *posts, **posts_end;
     int post_fd; /* an eventfd */
 };
 
-/* ---- loop.c: who runs the loop, and who commits ------------------------------------- */
+/* ---- loop.c ------------------------------------------------------------------------- */
 
 int stem_loop_prepare(stem_server *server);
 void stem_loop_forget(stem_server *server);
-/* Two threads, which end when the server is draining and nothing is left to do. */
+/* Threads, which end when the server is draining and nothing is left to do. */
 int stem_loop_start(stem_server *server);
-void stem_loop_join(stem_server *server);
-/* From any thread. */
+/* The next two from any thread. */
+void stem_loop_wake(stem_server *server);
 void stem_server_post(stem_server *server, stem_post *post);
 
 /* ---- listener.c --------------------------------------------------------------------- */

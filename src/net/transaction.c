@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection.h"
+#include "turn.h"
 
-static void free_watched(stem_transaction *transaction, size_t n_kept)
+void stem_transaction_unwatch(stem_transaction *transaction, size_t n_kept)
 {
     while (transaction->n_watched > n_kept) {
         const stem_watched *last = &transaction->watched[--transaction->n_watched];
@@ -22,7 +22,7 @@ void stem_transaction_reset(stem_transaction *transaction)
         free(transaction->queued[i].args);
         free(transaction->queued[i].reply);
     }
-    free_watched(transaction, 0);
+    stem_transaction_unwatch(transaction, 0);
     free(transaction->queued);
     free(transaction->watched);
     *transaction = (stem_transaction){0};
@@ -132,19 +132,26 @@ const char *stem_connection_queue(stem_connection *connection,
                                   size_t n_args)
 {
     enum { MOST_SERVED = 256 };
+    static const char too_large[] = "NOMEM the transaction is too large";
     const size_t bytes = queued_size(args, n_args);
     stem_transaction *transaction = &connection->transaction;
+    stem_server *server = connection->server;
 
     if (command->serve && transaction->n_served++ == MOST_SERVED)
         return "ERR too many commands about the server in one transaction";
     if (!stem_connection_may_hold(connection, bytes))
         return stem_input_is_full;
     /* One request fits, however large it is. */
-    if (transaction->queued_bytes > connection->server->options.max_request_bytes ||
-        !stem_transaction_queue(transaction, command, args, n_args))
-        return "NOMEM the transaction is too large";
-    connection->server->input_bytes += bytes;
-    return NULL;
+    if (transaction->queued_bytes > server->options.max_request_bytes)
+        return too_large;
+    server->input_bytes += bytes;
+    const stem_turn turn = stem_turn_begin(server, connection, NULL, false);
+    const bool is_queued = stem_transaction_queue(transaction, command, args, n_args);
+    stem_turn_end(server, &turn);
+    if (is_queued)
+        return NULL;
+    server->input_bytes -= bytes;
+    return too_large;
 }
 
 /* Moves what was added to the output behind `start` to a queued command. */
@@ -185,28 +192,35 @@ bool stem_connection_serve_queued(stem_connection *connection)
     return true;
 }
 
-const char *stem_connection_watch(stem_connection *connection, stem_slice key,
-                                  stem_slice value)
+stem_watch_room stem_connection_watch_room(const stem_connection *connection)
 {
-    const size_t bytes = sizeof(stem_watched) + key.len + value.len;
-    stem_transaction *transaction = &connection->transaction;
+    const stem_server *server = connection->server;
+    const size_t used = server->input_bytes, all = server->options.max_input_bytes;
 
-    if (!stem_connection_may_hold(connection, bytes))
+    return (stem_watch_room){.own = server->options.max_request_bytes,
+                             .of_all = connection->transaction.watched_bytes +
+                                       (all > used ? all - used : 0)};
+}
+
+const char *stem_transaction_watch(stem_transaction *transaction, stem_slice key,
+                                   stem_slice value, const stem_watch_room *room)
+{
+    const size_t bytes =
+        transaction->watched_bytes + sizeof(stem_watched) + key.len + value.len;
+
+    if (bytes > room->of_all)
         return stem_input_is_full;
-    if (transaction->watched_bytes + bytes >
-            connection->server->options.max_request_bytes ||
-        !add_watched(transaction, key, value))
+    if (bytes > room->own || !add_watched(transaction, key, value))
         return "NOMEM too much is watched";
-    connection->server->input_bytes += bytes;
     return NULL;
 }
 
-void stem_connection_unwatch(stem_connection *connection, size_t n_kept)
+void stem_connection_unwatch(stem_connection *connection)
 {
     stem_transaction *transaction = &connection->transaction;
     const size_t before = transaction->watched_bytes;
 
-    free_watched(transaction, n_kept);
+    stem_transaction_unwatch(transaction, 0);
     connection->server->input_bytes -= before - transaction->watched_bytes;
 }
 

@@ -1,0 +1,544 @@
+/*
+ * Whatever a command does to the engine, other clients are served meanwhile.
+ *
+ * The engine stops within a call until the test lets it go on: within the first call of a command,
+ * the second, and so on until the command makes no more. So nothing here depends on how long
+ * anything takes; but for the last case, which is about work outside of the engine.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "db.h"
+#include "place.h"
+#include "served.h"
+
+static stem_db *db;
+static stem_server *server;
+
+/* ---- An engine that stops --------------------------------------------------------- */
+
+static const stem_engine_ops *whole;
+static stem_engine_ops stopping;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned calls_left; /* until one stops; 0 for never */
+static bool stops_all;      /* every one from now on */
+static unsigned n_stopped;  /* that have not gone on yet */
+
+static void come_by(void)
+{
+    pthread_mutex_lock(&lock);
+    if (stops_all || (calls_left > 0 && --calls_left == 0)) {
+        n_stopped++;
+        pthread_cond_broadcast(&changed);
+        while (n_stopped > 0)
+            pthread_cond_wait(&changed, &lock);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void stop_at(unsigned call)
+{
+    pthread_mutex_lock(&lock);
+    calls_left = call;
+    pthread_mutex_unlock(&lock);
+}
+
+static void set_stops_all(bool stops)
+{
+    pthread_mutex_lock(&lock);
+    stops_all = stops;
+    pthread_mutex_unlock(&lock);
+}
+
+static unsigned stopped(void)
+{
+    pthread_mutex_lock(&lock);
+    const unsigned n = n_stopped;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+static void let_go(void)
+{
+    pthread_mutex_lock(&lock);
+    calls_left = n_stopped = 0;
+    stops_all = false;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static int read_all(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                    const stem_slice *keys, size_t n, stem_read *reads)
+{
+    come_by();
+    return whole->read(engine, snapshot, keys, n, reads);
+}
+
+static int read_some(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                     const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                     size_t *n_read)
+{
+    come_by();
+    return whole->read_some(engine, snapshot, keys, n, most, reads, n_read);
+}
+
+static int commit(stem_engine *engine, const stem_commit *commit, size_t *failed)
+{
+    come_by();
+    return whole->commit(engine, commit, failed);
+}
+
+static int iter_open(stem_engine *engine, const stem_engine_snapshot *snapshot,
+                     const stem_engine_range *range, bool reverse,
+                     stem_engine_iter **iter)
+{
+    come_by();
+    return whole->iter_open(engine, snapshot, range, reverse, iter);
+}
+
+static int iter_next(stem_engine_iter *iter, stem_slice *key, stem_slice *value)
+{
+    come_by();
+    return whole->iter_next(iter, key, value);
+}
+
+static int iter_seek(stem_engine_iter *iter, stem_slice key)
+{
+    come_by();
+    return whole->iter_seek(iter, key);
+}
+
+static int snapshot_open(stem_engine *engine, stem_engine_snapshot **snapshot)
+{
+    come_by();
+    return whole->snapshot_open(engine, snapshot);
+}
+
+static int estimate(stem_engine *engine, const stem_engine_range *range,
+                    stem_size_info *size)
+{
+    come_by();
+    return whole->estimate(engine, range, size);
+}
+
+static int stats(stem_engine *engine, stem_statistics *stats)
+{
+    come_by();
+    return whole->stats(engine, stats);
+}
+
+static void open_served(void)
+{
+    db = new_database();
+    whole = db->engine->ops;
+    stopping = *whole;
+    stopping.read = read_all;
+    stopping.read_some = read_some;
+    stopping.commit = commit;
+    stopping.iter_open = iter_open;
+    stopping.iter_next = iter_next;
+    stopping.iter_seek = iter_seek;
+    stopping.snapshot_open = snapshot_open;
+    stopping.estimate = estimate;
+    stopping.stats = stats;
+    db->engine->ops = &stopping;
+    server = serve(db, NULL);
+}
+
+static void close_served(void)
+{
+    let_go();
+    assert_ok(stem_server_close(server));
+    assert_ok(stem_close(db));
+}
+
+/* ---- Requests --------------------------------------------------------------------- */
+
+enum { NOT_IN_MULTI = 1, ANSWER_VARIES = 2 };
+
+static const struct request {
+    const char *text;
+    unsigned flags;
+} requests[] = {
+    {"GET text", 0},
+    {"STRLEN text", 0},
+    {"MGET text number none", 0},
+    {"EXISTS text none number", 0},
+    {"TYPE text", 0},
+    {"TYPE none", 0},
+    {"SET text other", 0},
+    {"SET none new", 0},
+    {"SET text other GET", 0},
+    {"SET text other NX", 0},
+    {"GETSET text other", 0},
+    {"SETNX text other", 0},
+    {"SETNX none new", 0},
+    {"GETDEL text", 0},
+    {"MSET text 1 none 2", 0},
+    {"MSETNX none 1 new 2", 0},
+    {"APPEND text more", 0},
+    {"INCR number", 0},
+    {"INCR text", 0},
+    {"DECRBY number 3", 0},
+    {"INCRBYFLOAT number 0.5", 0},
+    {"DEL text number none", 0},
+    {"UNLINK text", 0},
+    {"RENAME text none", 0},
+    {"RENAMENX text number", 0},
+    {"COPY text none", 0},
+    {"KEYS *", NOT_IN_MULTI},
+    {"DBSIZE", NOT_IN_MULTI},
+    {"SCAN 0 COUNT 100", NOT_IN_MULTI},
+    {"FLUSHDB", NOT_IN_MULTI},
+    {"WATCH text none", NOT_IN_MULTI},
+    {"STEM.GET text", 0},
+    {"STEM.PUT text \x01", 0},
+    {"STEM.READ 0 text number", 0},
+    {"STEM.COMMIT 0 - PUT none \x01 DEL text", NOT_IN_MULTI},
+    {"STEM.COMMIT 0 SYNC PUT none \x01", NOT_IN_MULTI},
+    {"STEM.COMMIT 0 - EMPTY x y ABSENT none EQUAL number \x07 DEL text", NOT_IN_MULTI},
+    {"STEM.RANGE 0 a z FORWARD 10 1000", NOT_IN_MULTI},
+    {"STEM.RANGE 0 a z REVERSE 10 1000 KEYS", NOT_IN_MULTI},
+    {"STEM.CHILDREN", NOT_IN_MULTI},
+    {"STEM.SNAPSHOT", NOT_IN_MULTI | ANSWER_VARIES},
+    {"STEM.ESTIMATE a z", NOT_IN_MULTI | ANSWER_VARIES},
+    {"STEM.STATS", NOT_IN_MULTI | ANSWER_VARIES},
+};
+enum { N_REQUESTS = sizeof requests / sizeof *requests };
+
+/* What a client sends at once: requests, ended by NULL. */
+enum { MOST_SENT = 4 };
+typedef struct script {
+    const char *sent[MOST_SENT + 1];
+} script;
+
+enum form { ALONE, IN_MULTI, AMONG_OTHERS, N_FORMS };
+
+/* False when the request has no such form. */
+static bool make_script(const struct request *of, enum form form, script *made)
+{
+    static const script alone = {{NULL}}, multi = {{"MULTI", NULL, "EXEC"}},
+                        others = {{"SET other 1", NULL, "GET other", "APPEND other 2"}};
+
+    *made = form == ALONE ? alone : form == IN_MULTI ? multi : others;
+    made->sent[form == ALONE ? 0 : 1] = of->text;
+    return form != IN_MULTI || !(of->flags & NOT_IN_MULTI);
+}
+
+/* The answer to what comes behind every script. */
+#define THE_END "the-end"
+
+static void send_script(redisContext *client, const script *sent)
+{
+    int done = 0;
+
+    for (size_t i = 0; sent->sent[i]; i++)
+        redisAppendCommand(client, sent->sent[i]);
+    redisAppendCommand(client, "ECHO " THE_END);
+    while (!done)
+        ck_assert_int_eq(redisBufferWrite(client, &done), REDIS_OK);
+}
+
+enum { MOST_ANSWERS = 4096 };
+
+static void read_answers(redisContext *client, const script *sent,
+                         char answers[MOST_ANSWERS])
+{
+    size_t len = 0;
+
+    answers[0] = '\0';
+    for (size_t i = 0; sent->sent[i]; i++)
+        len += (size_t)snprintf(answers + len, MOST_ANSWERS - len, "%s\n",
+                                next_answer(client));
+    ck_assert_str_eq(next_answer(client), "\"" THE_END "\"");
+}
+
+static void fill(redisContext *client)
+{
+    assert_answer("+OK", client, "FLUSHDB");
+    assert_answer("+OK", client, "MSET text hello number 7 d/1 a d/2 b");
+}
+
+/* A client whose answers come, if they come at all. */
+static redisContext *dial_patiently(void)
+{
+    const struct timeval longest = {.tv_sec = 20};
+    redisContext *client = dial();
+
+    redisSetTimeout(client, longest);
+    return client;
+}
+
+/* Whether every answer has come. */
+static bool is_answered(redisContext *client)
+{
+    char input[MOST_ANSWERS];
+    struct pollfd readable = {.fd = client->fd, .events = POLLIN};
+
+    if (poll(&readable, 1, 1) < 1)
+        return false;
+    const ssize_t n = recv(client->fd, input, sizeof input, MSG_PEEK);
+
+    ck_assert_int_gt(n, 0);
+    if (memmem(input, (size_t)n, THE_END, strlen(THE_END)))
+        return true;
+    poll(NULL, 0, 1); /* some have, and lie there */
+    return false;
+}
+
+/* Whether the engine has stopped (true), or the client has its answers. */
+static bool await_stop(redisContext *client)
+{
+    while (stopped() == 0)
+        if (is_answered(client) && stopped() == 0)
+            return false;
+    return true;
+}
+
+/* ---- Each request, stopped in each of its calls ----------------------------------- */
+
+START_TEST(request_stopped_anywhere_lets_others_go_on)
+{
+    const struct request *of = &requests[_i / N_FORMS];
+    redisContext *client = dial_patiently(), *other = dial_patiently();
+    char expected[MOST_ANSWERS], answers[MOST_ANSWERS];
+    bool is_stopped = true;
+    unsigned call = 0;
+    script sent;
+
+    if (!make_script(of, (enum form)(_i % N_FORMS), &sent))
+        is_stopped = false;
+    fill(client);
+    send_script(client, &sent);
+    read_answers(client, &sent, expected);
+    while (is_stopped) {
+        fill(other);
+        stop_at(++call);
+        send_script(client, &sent);
+        is_stopped = await_stop(client);
+        assert_answer("+PONG", other, "PING");
+        let_go();
+        read_answers(client, &sent, answers);
+        if (!(of->flags & ANSWER_VARIES))
+            ck_assert_str_eq(answers, expected);
+        assert_answer("+OK", client, "UNWATCH");
+    }
+    ck_assert_uint_ne(call, 1); /* each has something to ask the engine */
+    redisFree(client);
+    redisFree(other);
+}
+END_TEST
+
+START_TEST(client_that_hangs_up_in_a_stopped_request_leaves_nothing)
+{
+    const struct request *of = &requests[_i / N_FORMS];
+    redisContext *other = dial_patiently();
+    bool is_stopped = true;
+    script sent;
+
+    if (!make_script(of, (enum form)(_i % N_FORMS), &sent))
+        is_stopped = false;
+    for (unsigned call = 1; is_stopped; call++) {
+        redisContext *client = dial_patiently();
+
+        fill(other);
+        stop_at(call);
+        send_script(client, &sent);
+        is_stopped = await_stop(client);
+        redisFree(client);
+        assert_answer("+PONG", other, "PING");
+        let_go();
+        ck_assert_str_ne(ask(other, "DBSIZE"), "gone");
+    }
+    redisFree(other);
+}
+END_TEST
+
+/* ---- Many at once ----------------------------------------------------------------- */
+
+static void await_stopped(unsigned n)
+{
+    pthread_mutex_lock(&lock);
+    while (n_stopped < n)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+START_TEST(more_requests_than_threads_wait_and_others_go_on)
+{
+    enum { CLIENTS = 16, AWAY = 3 }; /* the server has four threads for turns */
+    static const char *const sent[] = {"GET text", "SET text x", "KEYS *", "DEL number"};
+    redisContext *clients[CLIENTS], *other = dial_patiently();
+    const script each[] = {{{sent[0]}}, {{sent[1]}}, {{sent[2]}}, {{sent[3]}}};
+    char answers[MOST_ANSWERS];
+
+    fill(other);
+    set_stops_all(true);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = dial_patiently();
+        send_script(clients[i], &each[i % 4]);
+    }
+    await_stopped(AWAY - 1); /* writes may be together in one of them */
+    for (int i = 0; i < 100; i++)
+        assert_answer("+PONG", other, "PING");
+    let_go();
+    for (int i = 0; i < CLIENTS; i++) {
+        read_answers(clients[i], &each[i % 4], answers);
+        ck_assert_msg(*answers != '-' && *answers != 'g', "%s answered %s", sent[i % 4],
+                      answers);
+        redisFree(clients[i]);
+    }
+    redisFree(other);
+}
+END_TEST
+
+static void *close_server(void *argument)
+{
+    (void)argument;
+    assert_ok(stem_server_close(server));
+    return NULL;
+}
+
+START_TEST(server_that_ends_answers_what_has_stopped)
+{
+    const struct timespec moment = {.tv_nsec = 50000000};
+    redisContext *client = dial_patiently();
+    const script sent = {{"GET text"}};
+    pthread_t closing;
+
+    fill(client);
+    stop_at(1);
+    send_script(client, &sent);
+    ck_assert(await_stop(client));
+    pthread_create(&closing, NULL, close_server, NULL);
+    nanosleep(&moment, NULL);
+    let_go();
+    ck_assert_str_eq(next_answer(client), "\"hello\"");
+    ck_assert_str_eq(next_answer(client), "\"" THE_END "\"");
+    pthread_join(closing, NULL);
+    redisFree(client);
+    server = serve(db, NULL);
+}
+END_TEST
+
+/* ---- Work outside of the engine --------------------------------------------------- */
+
+enum { LARGE = 30 << 20 };
+
+static double seconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* One client's requests, and how long they take. */
+typedef struct asking {
+    const char *format;
+    const char *value;
+    double seconds;
+    pthread_mutex_t lock;
+    bool is_over;
+} asking;
+
+static bool is_over(asking *of)
+{
+    pthread_mutex_lock(&of->lock);
+    const bool over = of->is_over;
+    pthread_mutex_unlock(&of->lock);
+    return over;
+}
+
+static void *ask_large(void *argument)
+{
+    asking *of = argument;
+    redisContext *client = dial();
+    const double start = seconds_now();
+    redisReply *reply = redisCommand(client, of->format, of->value, (size_t)LARGE);
+
+    of->seconds = seconds_now() - start;
+    ck_assert_ptr_nonnull(reply);
+    ck_assert_int_ne(reply->type, REDIS_REPLY_ERROR);
+    freeReplyObject(reply);
+    redisFree(client);
+    pthread_mutex_lock(&of->lock);
+    of->is_over = true;
+    pthread_mutex_unlock(&of->lock);
+    return NULL;
+}
+
+/* The longest that another client waits meanwhile, over how long it takes. */
+static double longest_share(redisContext *other, const char *format, const char *value)
+{
+    asking of = {.format = format, .value = value, .lock = PTHREAD_MUTEX_INITIALIZER};
+    double longest = 0;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, ask_large, &of);
+    while (!is_over(&of)) {
+        const double start = seconds_now();
+
+        assert_answer("+PONG", other, "PING");
+        if (seconds_now() - start > longest)
+            longest = seconds_now() - start;
+    }
+    pthread_join(thread, NULL);
+    return longest / of.seconds;
+}
+
+/* Where a request would keep others waiting, one waits for most of the time that it takes, every
+ * time; on a busy machine it may wait for as long now and then. */
+START_TEST(large_values_keep_nobody_waiting)
+{
+    static const char *const formats[] = {
+        "SET a %b", "SET a %b NX", "APPEND a %b", "MSET a %b b x", "STEM.PUTJSON j %b",
+    };
+    enum { ATTEMPTS = 10 };
+    const double most = 0.4;
+    redisContext *other = dial_patiently();
+    char *value = malloc(LARGE);
+
+    ck_assert_ptr_nonnull(value);
+    memset(value, 'v', LARGE);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        double least = 1;
+
+        if (strstr(formats[i], "JSON"))
+            value[0] = value[LARGE - 1] = '"';
+        for (int tries = 0; tries < ATTEMPTS && least > most; tries++) {
+            const double share = longest_share(other, formats[i], value);
+
+            least = share < least ? share : least;
+            ck_assert_str_ne(ask(other, "DEL a b j"), "gone");
+        }
+        ck_assert_msg(least <= most, "%s keeps others waiting for %.2f of its time",
+                      formats[i], least);
+    }
+    free(value);
+    redisFree(other);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("server turns");
+    TCase *stops = add_case(suite, "stops", 60), *large = add_case(suite, "large", 300);
+
+    tcase_add_checked_fixture(stops, open_served, close_served);
+    tcase_add_loop_test(stops, request_stopped_anywhere_lets_others_go_on, 0,
+                        N_REQUESTS * N_FORMS);
+    tcase_add_loop_test(stops, client_that_hangs_up_in_a_stopped_request_leaves_nothing,
+                        0, N_REQUESTS * N_FORMS);
+    tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
+    tcase_add_test(stops, server_that_ends_answers_what_has_stopped);
+    tcase_add_checked_fixture(large, open_served, close_served);
+    tcase_add_test(large, large_values_keep_nobody_waiting);
+    return run_suite(suite);
+}

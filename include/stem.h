@@ -115,7 +115,7 @@ enum stem_code {
     STEM_EFORMAT = -9,   /* not a Stem database, or one of a newer format */
     STEM_ENOTSUP = -10,  /* this build, engine or system cannot do it */
     STEM_EFORK = -11,    /* a handle inherited through fork(); open anew, after exec */
-    STEM_EGONE = -12,    /* the snapshot or iterator no longer exists at the engine */
+    STEM_EGONE = -12,    /* the snapshot, iterator or database no longer exists */
     STEM_EUNKNOWN = -13, /* not known whether it was applied, or reached the disk */
     STEM_EACCES = -14    /* the server does not allow it, or does not know the user */
 };
@@ -938,7 +938,9 @@ STEM_API int stem_compact(stem_db *db);
 
 /* Makes everything committed before the call survive a crash of the machine, whatever
  * options it was committed under. STEM_EIO with the cause, and then nothing is
- * promised.
+ * promised; STEM_EGONE when the directory, or the log in it, was removed meanwhile, after
+ * which nothing survives the last close. A commit with sync answers STEM_EGONE then, too, and
+ * is not applied; with write-back it may be STEM_EUNKNOWN.
  * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
  *     STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_sync(stem_db *db);

@@ -382,7 +382,10 @@ static int read_single(const char *path, bool shared, const char *table)
     stem_db *db, *sub;
     int refused = 0;
 
-    assert_ok(stem_open(&db, path, STEM_OPTIONS(.shared = shared)));
+    const int opened = stem_open(&db, path, STEM_OPTIONS(.shared = shared));
+    if (shared && opened == STEM_ENOTSUP)
+        return 1; /* a build that cannot share */
+    assert_ok(opened);
     ck_assert_ptr_nonnull(sub = stem_sub(db, "single"));
     for (int i = 0; i < N_SINGLE; i++) {
         char name[2] = {(char)('0' + i), '\0'};

@@ -258,10 +258,15 @@ static bool is_unlinked(int fd)
     return fstat(fd, &status) != 0 || status.st_nlink == 0;
 }
 
+bool stem_directory_is_removed(const stem_directory *dir)
+{
+    return is_unlinked(dir->fd);
+}
+
 /* Why stem.lock could not be opened, to make it or as it is; errno says. */
 static int fail_to_open_lock(const stem_directory *dir, enum stem_directory_claim claim)
 {
-    if (is_unlinked(dir->fd))
+    if (stem_directory_is_removed(dir))
         return STEM_EGONE;
     if (claim == STEM_CLAIM_SHARING && errno == EACCES)
         return stem_fail(STEM_EACCES,
@@ -389,7 +394,7 @@ int stem_directory_look(stem_directory *dir, enum stem_directory_claim claim)
 
     if (found >= 0 || stem_directory_lock(dir, false, claim) == STEM_ELOCKED)
         return found < 0 ? STEM_ELOCKED : found;
-    int again = is_unlinked(dir->fd) ? STEM_EGONE : stem_directory_inspect(dir);
+    int again = stem_directory_is_removed(dir) ? STEM_EGONE : stem_directory_inspect(dir);
     stem_directory_unlock(dir);
     return again == found ? found : STEM_EGONE;
 }

@@ -6,6 +6,7 @@
 #ifndef STEM_ENGINE_DIRECTORY_H
 #define STEM_ENGINE_DIRECTORY_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "stem.h"
@@ -84,6 +85,12 @@ typedef struct stem_directory_usage {
     uint64_t table_files, table_bytes;
 } stem_directory_usage;
 int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usage);
+
+/* Whether the directory has no name any more. */
+bool stem_directory_is_removed(const stem_directory *dir);
+/* STEM_EGONE when the directory of an open database was removed, or CURRENT, or the newest log,
+ * without which nothing written survives. `*newest_log` is the number of that, 0 at first. */
+int stem_directory_check(const stem_directory *dir, atomic_uint_least64_t *newest_log);
 
 /* Calls `visit` with the name of each log, until it answers true; says whether it has. */
 typedef bool stem_log_visitor(void *context, int directory, const char *name);

@@ -115,6 +115,47 @@ int stem_directory_measure(const stem_directory *dir, stem_directory_usage *usag
     return STEM_OK;
 }
 
+static bool is_log_there(const stem_directory *dir, uint64_t number)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "%06llu.log", (unsigned long long)number);
+    return faccessat(dir->fd, name, F_OK, 0) == 0;
+}
+
+/* Finds the newest log, which is the one noted before or has a higher number. A listing may miss
+ * one that is made while another goes, so none is only believed after several. */
+static int find_log(const stem_directory *dir, atomic_uint_least64_t *newest)
+{
+    enum { LISTINGS = 20 };
+    const uint64_t before = atomic_load(newest);
+    stem_directory_usage usage;
+
+    for (int i = 0; i < LISTINGS; i++) {
+        const int code = stem_directory_measure(dir, &usage);
+
+        if (code != STEM_OK)
+            return code;
+        if (usage.newest_log != 0 && usage.newest_log >= before) {
+            atomic_store(newest, usage.newest_log);
+            return STEM_OK;
+        }
+    }
+    return stem_fail(STEM_EGONE, "the log of the database in %s has been removed",
+                     dir->path);
+}
+
+int stem_directory_check(const stem_directory *dir, atomic_uint_least64_t *newest_log)
+{
+    const uint64_t newest = atomic_load_explicit(newest_log, memory_order_relaxed);
+
+    if (stem_directory_is_removed(dir))
+        return stem_fail(STEM_EGONE, "the directory %s has been removed", dir->path);
+    if (!stem_directory_has_current(dir))
+        return stem_fail(STEM_EGONE, "%s/CURRENT has been removed", dir->path);
+    return newest != 0 && is_log_there(dir, newest) ? STEM_OK : find_log(dir, newest_log);
+}
+
 static int sync_file(const stem_directory *dir, const char *name)
 {
     int fd = stem_descriptor_open(dir->fd, name, O_RDONLY, 0);

@@ -343,8 +343,12 @@ int stem_leveldb_commit(stem_engine *base, const stem_commit *commit, size_t *fa
     const uint64_t judged = atomic_load_explicit(&engine->commits, memory_order_acquire);
     leveldb_writebatch_t *batch = NULL;
     size_t bytes = 0;
-    int code = STEM_OK;
 
+    /* Before it is written: then nothing has been applied. */
+    int code =
+        commit->sync ? stem_directory_check(engine->dir, &engine->newest_log) : STEM_OK;
+    if (code != STEM_OK)
+        return code;
     if (!is_small(commit)) {
         batch = take_batch(engine);
         code = fill_batch(engine, batch, commit, &bytes);

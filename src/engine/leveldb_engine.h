@@ -76,6 +76,7 @@ typedef struct leveldb_engine {
     size_t memtable_left;
     size_t write_buffer_bytes;
 
+    atomic_uint_least64_t newest_log; /* as of the last sync, for stem_directory_check */
     pthread_mutex_t sync_lock;
     pthread_cond_t sync_ended;
     bool is_syncing; /* a thread is, without the lock; under it, as `synced` is */

@@ -353,8 +353,10 @@ int stem_leveldb_sync(stem_engine *base)
 {
     leveldb_engine *engine = leveldb_of(base);
     const uint64_t mine = atomic_load(&engine->commits);
-    int code = STEM_OK;
 
+    int code = stem_directory_check(engine->dir, &engine->newest_log);
+    if (code != STEM_OK)
+        return code;
     pthread_mutex_lock(&engine->sync_lock);
     while (engine->synced < mine && code == STEM_OK)
         if (engine->is_syncing)

@@ -101,11 +101,17 @@ static int shared_read_some(stem_engine *base, const stem_engine_snapshot *snaps
 /* What is answered to one process is seen by the others, and so never lost with this one. */
 static int shared_commit(stem_engine *base, const stem_commit *commit, size_t *failed)
 {
-    shared_backend *backend = stem_shared_take(shared_of(base));
+    shared_engine *engine = shared_of(base);
     stem_commit through = *commit;
 
+    /* Whoever the owner is, and whatever it would say of its sync. */
+    int code =
+        commit->sync ? stem_directory_check(engine->dir, &engine->newest_log) : STEM_OK;
+    if (code != STEM_OK)
+        return code;
+    shared_backend *backend = stem_shared_take(engine);
     through.through = true;
-    int code = backend->engine->ops->commit(backend->engine, &through, failed);
+    code = backend->engine->ops->commit(backend->engine, &through, failed);
     stem_shared_give(backend);
     return code;
 }
@@ -204,9 +210,13 @@ static void shared_snapshot_close(stem_engine *base, stem_engine_snapshot *snaps
 
 static int shared_sync(stem_engine *base)
 {
-    shared_backend *backend = stem_shared_take(shared_of(base));
-    int code = backend->engine->ops->sync(backend->engine);
+    shared_engine *engine = shared_of(base);
 
+    int code = stem_directory_check(engine->dir, &engine->newest_log);
+    if (code != STEM_OK)
+        return code;
+    shared_backend *backend = stem_shared_take(engine);
+    code = backend->engine->ops->sync(backend->engine);
     stem_shared_give(backend);
     return code;
 }

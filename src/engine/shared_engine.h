@@ -48,6 +48,8 @@ typedef struct shared_engine {
     bool may_own;    /* a child never becomes the owner in place */
     char socket[64]; /* by way of `dir`, so that it stays in this very directory */
 
+    atomic_uint_least64_t newest_log; /* for stem_directory_check */
+
     _Atomic(shared_backend *) current; /* NULL before there is one */
     shared_backend session, store;
     void *server; /* of the owner */

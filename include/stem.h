@@ -979,6 +979,12 @@ STEM_API int stem_sync(stem_db *db);
  * stem_sync or a commit with sync that was answered with STEM_OK. After a crash of the
  * machine the same holds up to the last stem_sync or commit with sync, and no order beyond.
  *
+ * A process that ends by exit(), or by a return from main(), writes what is in memory, also
+ * without stem_close: all that was answered before its end began and what its atexit()
+ * functions write, but not what other threads write meanwhile. That ends with the first
+ * failure of the disk, or after ten seconds. _exit(), quick_exit(), abort(), signals and exec
+ * write nothing. Nor does a child of fork() that ends: what it inherited is the parent's.
+ *
  * The memory holds keys, values and what it takes to find them (about 220 bytes a key), of
  * commits and of values that were read, twice where less than a quarter of it is left. When
  * commits fill half of it, they are slowed down to the speed of the disk by waits that grow,

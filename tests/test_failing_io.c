@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "failing_io.h"
@@ -501,6 +502,38 @@ START_TEST(threads_share_syncs)
 }
 END_TEST
 
+/* ---- The end of the process --------------------------------------------------------- */
+
+typedef enum broken_disk { REFUSING, HANGING } broken_disk;
+static broken_disk broken;
+
+static void end_with_a_broken_disk(void *path)
+{
+    stem_db *db;
+
+    must_ok(stem_open(&db, path,
+                      STEM_OPTIONS(.writeback_bytes = 1 << 20, .writeback_ms = 60000)));
+    must_ok(stem_put(db, "key", 1));
+    if (broken == REFUSING)
+        io_fails.write = ENOSPC;
+    else
+        io_fails.write_delay = 60 * 1000 * 1000;
+    exit(0);
+}
+
+START_TEST(a_process_ends_in_time_with_a_disk_that_fails)
+{
+    const char *path = path_in(temp_dir(), "d");
+    struct timespec began, ended;
+
+    broken = (broken_disk)_i;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    assert_child_ends_well(start_child(end_with_a_broken_disk, (void *)path));
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    ck_assert_int_lt(ended.tv_sec - began.tv_sec, broken == REFUSING ? 8 : 25);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("failing_io");
@@ -523,5 +556,7 @@ int main(void)
     tcase_add_test(writes, a_removal_that_cannot_list_all_files_is_told_and_done_again);
     tcase_add_test(writes, a_removal_that_fails_midway_never_leaves_an_earlier_state);
     tcase_add_test(writes, a_system_without_threads_is_told_and_nothing_aborts);
+    TCase *end = add_case(suite, "end", 60);
+    tcase_add_loop_test(end, a_process_ends_in_time_with_a_disk_that_fails, 0, 2);
     return run_suite(suite);
 }

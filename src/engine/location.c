@@ -25,6 +25,7 @@
 #include "memory.h"
 #include "remote.h"
 #include "store.h"
+#include "writeback.h"
 #ifdef HAVE_HIREDIS
 #include "remote_location.h"
 #include "shared.h"
@@ -71,6 +72,7 @@ static void after_fork_in_child(void)
 #ifdef HAVE_HIREDIS
     stem_shared_after_fork();
 #endif
+    stem_writeback_after_fork();
     registry = NULL;
     stem_fork_generation++;
     registry_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;

@@ -177,6 +177,7 @@ static int writeback_close(stem_engine *base)
         return code;
     }
     stem_wb_stop_thread(engine);
+    stem_wb_note_closed(engine);
     free_engine(engine);
     return STEM_OK;
 }
@@ -269,6 +270,7 @@ int stem_writeback_open(stem_engine *below, const stem_options *options,
         free_engine(engine);
         return code;
     }
+    stem_wb_note_open(engine);
     *opened = &engine->base;
     return STEM_OK;
 }

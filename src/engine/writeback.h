@@ -17,4 +17,7 @@ void stem_writeback_complete_options(stem_options *options);
 int stem_writeback_open(stem_engine *below, const stem_options *options,
                         stem_engine **engine);
 
+/* In a child, before anything else is called: the engines of the parent are none of its own. */
+void stem_writeback_after_fork(void);
+
 #endif

@@ -1,8 +1,9 @@
 /*
  * The write-back engine, shared by its own files only: writeback.c (opening, looking after),
  * writeback_read.c, writeback_commit.c, writeback_through.c (commits that are not gathered),
- * writeback_rounds.c (the thread that hands everything to the engine below), writeback_cache.c
- * (values kept for reading), writeback_iter.c (iterators and snapshots).
+ * writeback_rounds.c (the thread that hands everything to the engine below), writeback_end.c (the
+ * end of the process), writeback_cache.c (values kept for reading), writeback_iter.c (iterators
+ * and snapshots).
  *
  * What is newest of a key is in the active table, else in the frozen one, else below, of which
  * the cache holds copies. What is below is always the state after some commit.
@@ -105,6 +106,8 @@ typedef struct writeback_engine {
     uint64_t last_attempt_ns; /* when it ended */
     atomic_bool is_discarded; /* what is in memory is given up */
     atomic_bool is_half_told;
+
+    struct writeback_engine *next_open; /* of writeback_end.c */
 } writeback_engine;
 
 static inline writeback_engine *writeback_of(stem_engine *engine)
@@ -205,6 +208,8 @@ int stem_wb_start_thread(writeback_engine *engine);
 void stem_wb_stop_thread(writeback_engine *engine);
 /* Hands everything committed before the call to the engine below. */
 int stem_wb_flush(stem_engine *base);
+/* The same until `deadline`, UINT64_MAX for none. */
+int stem_wb_flush_by(stem_engine *base, uint64_t deadline);
 /* Drops it instead. */
 void stem_wb_discard(stem_engine *base);
 /* Writes what is in memory below, nothing or everything; round_lock is held. */
@@ -213,6 +218,10 @@ int stem_wb_round(writeback_engine *engine);
 void stem_wb_wake(writeback_engine *engine);
 /* Holds a writer of so many bytes up while memory is short; fails when it stays so. */
 int stem_wb_pace(writeback_engine *engine, size_t bytes);
+
+/* writeback_end.c. From when it is open, and until it is freed. */
+void stem_wb_note_open(writeback_engine *engine);
+void stem_wb_note_closed(writeback_engine *engine);
 
 /* writeback_iter.c */
 int stem_wb_pin(writeback_engine *engine, bool has_commit_lock, wb_pin **pin);

@@ -270,32 +270,58 @@ static int fail_alike(writeback_engine *engine)
     return engine->cause.code;
 }
 
-/* Waits for news of a round, asking for one where none is under way; state_lock is held. */
-static void wait_for_news(writeback_engine *engine)
+static void request_round(writeback_engine *engine)
 {
     if (engine->finished == engine->started) {
         engine->is_requested = true;
         pthread_cond_signal(&engine->wake);
     }
+}
+
+/* Waits for news of a round, asking for one where none is under way; state_lock is held. */
+static void wait_for_news(writeback_engine *engine)
+{
+    request_round(engine);
     pthread_cond_wait(&engine->changed, &engine->state_lock);
 }
 
-int stem_wb_flush(stem_engine *base)
+/* The same, until `deadline`, which says whether it has passed. */
+static bool wait_for_news_until(writeback_engine *engine, uint64_t deadline)
+{
+    const struct timespec until = to_timespec(deadline);
+
+    request_round(engine);
+    return pthread_cond_timedwait(&engine->changed, &engine->state_lock, &until) != 0;
+}
+
+int stem_wb_flush_by(stem_engine *base, uint64_t deadline)
 {
     writeback_engine *engine = writeback_of(base);
     const uint64_t target = atomic_load(&engine->committed);
+    bool is_late = false;
     int code = STEM_OK;
 
     if (atomic_load(&engine->is_discarded))
         return STEM_OK;
     pthread_mutex_lock(&engine->state_lock);
     const uint64_t first = engine->started + 1;
-    while (atomic_load(&engine->handed_over) < target && engine->failed < first)
-        wait_for_news(engine);
+    while (atomic_load(&engine->handed_over) < target && engine->failed < first &&
+           !is_late) {
+        if (deadline == UINT64_MAX)
+            wait_for_news(engine);
+        else
+            is_late = wait_for_news_until(engine, deadline);
+    }
     if (atomic_load(&engine->handed_over) < target)
-        code = fail_alike(engine);
+        code =
+            is_late ? stem_fail(STEM_EIO, "the disk takes too long") : fail_alike(engine);
     pthread_mutex_unlock(&engine->state_lock);
     return code;
+}
+
+int stem_wb_flush(stem_engine *base)
+{
+    return stem_wb_flush_by(base, UINT64_MAX);
 }
 
 void stem_wb_discard(stem_engine *base)

@@ -138,8 +138,9 @@ STEM_API const char *stem_strerror(int code);
 
 /* The code and the text of this thread's last failure: 0 and "" before the first. The
  * text names the operation, the path in text form and the cause, and stays valid until
- * the next failure in this thread. The `_or` reads set the code at every call, STEM_OK
- * included.
+ * the next failure in this thread. It is one line of UTF-8, of at most 1,023 bytes: what is
+ * neither in a file's name or in the words of the system is written "\xHH". The `_or` reads
+ * set the code at every call, STEM_OK included.
  * Errors: none. */
 STEM_API int stem_errcode(void);
 STEM_API const char *stem_errmsg(void);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "utf8.h"
+
 enum { TEXT_SIZE = STEM_ERROR_TEXT_SIZE, PLACE_MAX = 200, PLACE_HALF = 98 };
 
 /* Per thread, as errno is: a text that another thread's failure could replace between the
@@ -41,6 +43,60 @@ void stem_errcode_set(int code)
     last.code = code;
 }
 
+/* Bytes of the character that `text` begins with if it can stand in a line of UTF-8 as it is;
+ * else 0. */
+static size_t plain_len(const unsigned char *text, size_t left)
+{
+    const size_t len = stem_utf8_sequence(text, left);
+    const bool is_control = text[0] < 0x20 || text[0] == 0x7F;
+    /* U+0080 to U+009F, and the separators of lines and paragraphs. */
+    const bool is_separator = (len == 2 && text[0] == 0xC2 && text[1] < 0xA0) ||
+                              (len == 3 && text[0] == 0xE2 && text[1] == 0x80 &&
+                               (text[2] == 0xA8 || text[2] == 0xA9));
+
+    if (is_control || is_separator)
+        return 0;
+    return text[0] < 0x80 ? 1 : len;
+}
+
+/* Names of files, and what the system says in the language of the user, may hold any bytes: those
+ * that are none of one line of UTF-8 are written "\xHH". What does not fit is left out. */
+static void write_line(const char *from, size_t left, char out[TEXT_SIZE])
+{
+    enum { ESCAPE = 4 };
+    const unsigned char *at = (const unsigned char *)from;
+    size_t len = 0;
+
+    while (left > 0) {
+        const size_t plain = plain_len(at, left), step = plain > 0 ? plain : 1;
+
+        if (len + (plain > 0 ? plain : ESCAPE) >= TEXT_SIZE)
+            break;
+        if (plain > 0)
+            memcpy(out + len, at, plain);
+        else
+            snprintf(out + len, ESCAPE + 1, "\\x%02X", *at);
+        len += plain > 0 ? plain : ESCAPE;
+        at += step;
+        left -= step;
+    }
+    out[len] = '\0';
+}
+
+/* The bytes of a text that was cut, without a last character that was cut as well. */
+static size_t whole_len(const char *text, size_t len)
+{
+    size_t tail = 0;
+
+    while (tail < 3 && tail < len &&
+           stem_utf8_is_continuation((unsigned char)text[len - 1 - tail]))
+        tail++;
+    const unsigned char *lead = (const unsigned char *)text + len - 1 - tail;
+    return tail < len && *lead >= 0xC0 && stem_utf8_sequence(lead, tail + 1) == 0
+               ? len - 1 - tail
+               : len;
+}
+
 void stem_failure_set(int code, const char *format, ...)
 {
     /* The arguments may point into the text that is about to be replaced. */
@@ -48,10 +104,12 @@ void stem_failure_set(int code, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    if (vsnprintf(text, sizeof text, format, arguments) < 0)
-        text[0] = '\0';
+    const int wanted = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    memcpy(last.text, text, strlen(text) + 1);
+    size_t len = wanted < 0 ? 0 : (size_t)wanted;
+    if (len >= sizeof text)
+        len = whole_len(text, sizeof text - 1);
+    write_line(text, len, last.text);
     last.code = code;
 }
 

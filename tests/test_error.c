@@ -1,8 +1,10 @@
 /*
  * The last failure of a thread: codes, texts and how long places are shortened.
  */
+#include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -158,6 +160,90 @@ START_TEST(a_long_place_is_cut_between_characters)
 }
 END_TEST
 
+/* ---- Any bytes ---------------------------------------------------------------------- */
+
+/* One line of UTF-8, told by another reader than the library's. */
+static void assert_line(const char *text)
+{
+    wchar_t wide;
+    mbstate_t state;
+    size_t len;
+
+    memset(&state, 0, sizeof state);
+    for (; *text; text += len) {
+        len = mbrtowc(&wide, text, strlen(text), &state);
+        if (len == (size_t)-1 || len == (size_t)-2)
+            ck_abort_msg("not UTF-8: %s", text);
+        if (wide < 0x20 || (wide >= 0x7F && wide <= 0x9F) || wide == 0x2028 ||
+            wide == 0x2029)
+            ck_abort_msg("U+%04lX", (unsigned long)wide);
+    }
+}
+
+START_TEST(a_text_of_any_bytes_is_one_line_of_utf_8)
+{
+    static const char *const pieces[] = {"a",
+                                         "\n",
+                                         "\r\n",
+                                         "\x7F",
+                                         "\xC3\xA9",
+                                         "\xE2\x82\xAC",
+                                         "\xC3",
+                                         "\xA9",
+                                         "\xF0\x9F\x8C\xB1",
+                                         "\xF0\x9F",
+                                         "\xFF",
+                                         "\xC2\x85",
+                                         "\xED\xA0\x80",
+                                         "\xC0\x80",
+                                         "\xE2\x80\xA8",
+                                         "long words "};
+    enum { PIECES = sizeof pieces / sizeof *pieces };
+
+    ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+    srand(5);
+    for (int trial = 0; trial < 2000; trial++) {
+        char place[1500] = "", cause[3000] = "";
+
+        for (int n = rand() % 60; n > 0; n--)
+            strcat(place, pieces[rand() % PIECES]);
+        for (int n = rand() % (trial % 2 == 0 ? 20 : 200); n > 0; n--)
+            strcat(cause, pieces[rand() % PIECES]);
+        stem_fail(STEM_EIO, "cannot open %s: %s", place, cause);
+        assert_line(stem_errmsg());
+        stem_fail_at(STEM_EIO, "open", place);
+        assert_line(stem_errmsg());
+    }
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_text_are_escaped_and_the_rest_is_as_it_was)
+{
+    stem_fail(STEM_EIO, "no r\xC3\xA9pertoire \n\xE9t\xC3\xA9 \\x01");
+    ck_assert_str_eq(stem_errmsg(), "no r\xC3\xA9pertoire \\x0A\\xE9t\xC3\xA9 \\x01");
+}
+END_TEST
+
+/* At each place where a text can be cut. */
+START_TEST(a_text_is_cut_between_characters)
+{
+    char text[2000];
+
+    ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+    for (int before = 1000; before < 1030; before++)
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            memset(text, 'x', (size_t)before);
+            snprintf(text + before, sizeof text - (size_t)before, "%s%s", units[i],
+                     units[i]);
+            stem_fail(STEM_EIO, "%s", text);
+            assert_line(stem_errmsg());
+            if (strncmp(stem_errmsg(), text, strlen(stem_errmsg())) != 0 ||
+                strlen(stem_errmsg()) <= 995)
+                ck_abort_msg("%s", stem_errmsg());
+        }
+}
+END_TEST
+
 START_TEST(the_code_can_be_set_alone)
 {
     stem_fail(STEM_EIO, "disk full");
@@ -219,6 +305,9 @@ int main(void)
     tcase_add_test(tcase, a_long_text_is_cut);
     tcase_add_test(tcase, a_text_that_cannot_be_formatted_is_empty);
     tcase_add_test(tcase, the_code_can_be_set_alone);
+    tcase_add_test(tcase, a_text_of_any_bytes_is_one_line_of_utf_8);
+    tcase_add_test(tcase, bytes_that_are_no_text_are_escaped_and_the_rest_is_as_it_was);
+    tcase_add_test(tcase, a_text_is_cut_between_characters);
     tcase = add_case(suite, "places", 10);
     tcase_add_test(tcase, operation_and_place_go_before_the_cause);
     tcase_add_test(tcase, no_place_is_left_out);

@@ -478,7 +478,9 @@ STEM_API int stem_close_discard(stem_db *db);
  * and the directory if nothing else is left. STEM_NOTFOUND when nothing is there,
  * STEM_EFORMAT when it is no Stem database, STEM_ELOCKED while it is open anywhere,
  * this process included. When files of others keep the directory the database is gone
- * all the same, and the answer is STEM_EXISTS, and stem_errmsg() names what is left.
+ * all the same, and the answer is STEM_EXISTS, and stem_errmsg() names what is left. A removal
+ * that is interrupted leaves no database, STEM_NOTFOUND for an open with must_exist;
+ * stem_destroy finishes it, and so does an open that makes a new one there.
  * Errors: STEM_NOTFOUND, STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ELOCKED,
  *     STEM_EFORMAT, STEM_ENOTSUP, STEM_EACCES. */
 STEM_API int stem_destroy(const char *location);

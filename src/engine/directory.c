@@ -200,13 +200,18 @@ int stem_directory_inspect(const stem_directory *dir)
     }
     if (has_current)
         return STEM_OK;
-    if (!has_data)
+    if (!has_data || stem_directory_is_being_removed(dir))
         return STEM_NOTFOUND;
     return stem_fail(
         STEM_ECORRUPT,
         "%s/CURRENT is missing while the database has data; restore it from a "
         "backup: opening would lose everything",
         dir->path);
+}
+
+bool stem_directory_is_being_removed(const stem_directory *dir)
+{
+    return faccessat(dir->fd, STEM_REMOVAL_NAME, F_OK, 0) == 0;
 }
 
 bool stem_directory_has_current(const stem_directory *dir)
@@ -465,13 +470,29 @@ static int remove_files(const stem_directory *dir)
     return cause != 0 ? stem_directory_fail(dir, "list", "") : code;
 }
 
+/* A name in another's place takes no room on a full disk. From here on the database is no more,
+ * whatever becomes of its removal. */
+static int begin_removal(const stem_directory *dir)
+{
+    if (renameat(dir->fd, "CURRENT", dir->fd, STEM_REMOVAL_NAME) == 0 || errno == ENOENT)
+        return STEM_OK;
+    /* Where it cannot be renamed, it can perhaps be removed. */
+    return remove_file(dir, "CURRENT");
+}
+
+int stem_directory_finish_removal(const stem_directory *dir)
+{
+    stem_directory_clear_trial(dir);
+    const int code = remove_files(dir);
+    return code == STEM_OK ? remove_file(dir, STEM_REMOVAL_NAME) : code;
+}
+
 int stem_directory_clear(const stem_directory *dir)
 {
-    int code = remove_file(dir, "CURRENT");
+    int code = begin_removal(dir);
 
-    stem_directory_clear_trial(dir);
     if (code == STEM_OK)
-        code = remove_files(dir);
+        code = stem_directory_finish_removal(dir);
     if (code == STEM_OK)
         code = remove_file(dir, STEM_SOCKET_NAME);
     if (code == STEM_OK)

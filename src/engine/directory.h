@@ -39,7 +39,7 @@ int stem_directory_open(const char *path, bool make, stem_directory *dir, bool *
 void stem_directory_close(stem_directory *dir);
 
 /* What lies in the directory: STEM_OK for a database, STEM_NOTFOUND for a directory that
- * is empty or holds no more than a creation cut short, STEM_EFORMAT for anything else and
+ * is empty or holds no more than a creation, or a removal, cut short, STEM_EFORMAT for anything else and
  * for a newer format, STEM_ECORRUPT for a database whose CURRENT is gone. */
 int stem_directory_inspect(const stem_directory *dir);
 
@@ -76,6 +76,10 @@ int stem_directory_mark(const stem_directory *dir);
 
 /* Whether LevelDB has something to open. */
 bool stem_directory_has_current(const stem_directory *dir);
+/* Whether its removal has begun; and finishes that, but for the marker and the lock, which must
+ * be held. */
+bool stem_directory_is_being_removed(const stem_directory *dir);
+int stem_directory_finish_removal(const stem_directory *dir);
 /* Whether one of Stem's own two files is there. */
 bool stem_directory_has_ours(const stem_directory *dir);
 
@@ -110,8 +114,8 @@ int stem_directory_probe(const stem_directory *dir, uint64_t bytes);
 /* Bytes that are free on the file system; 0 when it does not say. */
 uint64_t stem_directory_room(const stem_directory *dir);
 
-/* Removes LevelDB's files and Stem's, CURRENT first and the marker last, so that a
- * removal cut short never opens as an earlier state. The lock must be held. */
+/* Removes LevelDB's files and Stem's. CURRENT is renamed first and the marker goes last, so that
+ * a removal cut short is one, and never opens as an earlier state. The lock must be held. */
 int stem_directory_clear(const stem_directory *dir);
 /* The same, and then the directory. STEM_EXISTS, with the text set, when files of others
  * keep it. */

@@ -43,7 +43,11 @@ int stem_directory_claim(stem_directory *dir, const stem_options *options,
         return STEM_NOTFOUND;
     stem_directory_sign(dir);
     *is_new = found == STEM_NOTFOUND;
-    return *is_new ? stem_directory_mark(dir) : STEM_OK;
+    if (!*is_new)
+        return STEM_OK;
+    code = stem_directory_is_being_removed(dir) ? stem_directory_finish_removal(dir)
+                                                : STEM_OK;
+    return code == STEM_OK ? stem_directory_mark(dir) : code;
 }
 
 void stem_directory_unclaim(stem_directory *dir, bool made, bool is_new)

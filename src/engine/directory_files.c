@@ -24,7 +24,8 @@ enum stem_file_kind stem_file_classify(const char *name, uint64_t *number)
 
     *number = 0;
     if (strcmp(name, STEM_MARKER_NAME) == 0 || strcmp(name, STEM_LOCK_NAME) == 0 ||
-        strcmp(name, STEM_SOCKET_NAME) == 0 || strcmp(name, STEM_SOCKET_NAME ".new") == 0)
+        strcmp(name, STEM_REMOVAL_NAME) == 0 || strcmp(name, STEM_SOCKET_NAME) == 0 ||
+        strcmp(name, STEM_SOCKET_NAME ".new") == 0)
         return OURS;
     if (strcmp(name, "CURRENT") == 0)
         return CURRENT;

@@ -11,6 +11,8 @@
 
 #define STEM_MARKER_NAME "STEM"
 #define STEM_LOCK_NAME "stem.lock"
+/* What CURRENT is renamed to as a removal begins. */
+#define STEM_REMOVAL_NAME "stem.removal"
 /* At which the owner of a shared database listens. */
 #define STEM_SOCKET_NAME "stem.sock"
 

@@ -36,6 +36,9 @@
  *
  * Caveats, which no library over LevelDB, and libevent in the last, can lift:
  * - If memory runs out inside LevelDB the process is aborted (a C++ exception crosses C).
+ * - LevelDB starts one thread, in the first open of a process. Whether a thread can be started
+ *   is tried before, and STEM_EIO otherwise. When another takes the last one in that moment
+ *   the process is aborted.
  * - A table file cut short by somebody else while it is mapped raises SIGBUS.
  * - Damage at the very end of the newest log cannot be told from what a crash leaves
  *   there: the database opens in the state before it, without an error. All other damage

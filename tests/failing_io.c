@@ -268,8 +268,9 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 
     if (!real)
         *(void **)&real = next("pthread_create");
-    return io_fails.thread != 0 ? io_fails.thread
-                                : real(thread, attributes, start, argument);
+    if (io_fails.thread != 0 && io_fails.threads_left-- <= 0)
+        return io_fails.thread;
+    return real(thread, attributes, start, argument);
 }
 
 int syncs_so_far(void)

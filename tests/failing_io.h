@@ -17,11 +17,11 @@ typedef struct failing_io {
     atomic_int table;  /* open with O_CREAT of a table, after `tables_left` that work */
     atomic_int remove; /* unlinkat, after `removals_left` that work */
     atomic_int list;   /* readdir, after `entries_left` that work */
-    atomic_int thread; /* pthread_create */
+    atomic_int thread; /* pthread_create, after `threads_left` that work */
     atomic_int interruptions; /* no errno: so many calls of fallocate fail with EINTR */
     atomic_int
         syncs_failing; /* no errno: so many syncs fail, and then no more; 0 for all */
-    atomic_int removals_left, tables_left, entries_left;
+    atomic_int removals_left, tables_left, entries_left, threads_left;
     atomic_int
         write_delay; /* no errno: microseconds that write to a file takes at least */
     atomic_int

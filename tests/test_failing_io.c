@@ -458,6 +458,39 @@ START_TEST(a_system_without_threads_is_told_and_nothing_aborts)
 }
 END_TEST
 
+/* LevelDB's thread is started by the first open of a process: those of each open after that may
+ * fail, the first of them or a later one. */
+START_TEST(an_open_that_lacks_a_thread_is_told_and_can_be_tried_again)
+{
+    static const stem_options kinds[] = {{.writeback_bytes = 1 << 20},
+                                         {.shared = true},
+                                         {.shared = true, .writeback_bytes = 1 << 20}};
+    const char *path = path_in(temp_dir(), "d"), *other = path_in(temp_dir(), "other");
+    int refused = 0;
+    stem_db *db;
+
+    assert_ok(stem_open(&db, other, NULL));
+    assert_ok(stem_close(db));
+    for (int left = 0; left < 20; left++) {
+        io_fails.threads_left = left;
+        io_fails.thread = EAGAIN;
+        const int code = stem_open(&db, path, &kinds[_i]);
+        io_fails.thread = 0;
+        if (code == STEM_ENOTSUP)
+            return; /* a build that cannot share */
+        if (code != STEM_OK) {
+            assert_code(code, STEM_EIO);
+            ck_assert_msg(strstr(stem_errmsg(), "thread"), "%s", stem_errmsg());
+            refused++;
+            assert_ok(stem_open(&db, path, &kinds[_i]));
+        }
+        assert_ok(stem_put(db, "key", left));
+        assert_ok(stem_close(db));
+    }
+    ck_assert(refused > 0);
+}
+END_TEST
+
 /* ---- Sharing ---------------------------------------------------------------------- */
 
 enum { SYNCERS = 4, SYNCS_EACH = 50 };
@@ -556,6 +589,8 @@ int main(void)
     tcase_add_test(writes, a_removal_that_cannot_list_all_files_is_told_and_done_again);
     tcase_add_test(writes, a_removal_that_fails_midway_never_leaves_an_earlier_state);
     tcase_add_test(writes, a_system_without_threads_is_told_and_nothing_aborts);
+    tcase_add_loop_test(writes,
+                        an_open_that_lacks_a_thread_is_told_and_can_be_tried_again, 0, 3);
     TCase *end = add_case(suite, "end", 60);
     tcase_add_loop_test(end, a_process_ends_in_time_with_a_disk_that_fails, 0, 2);
     return run_suite(suite);

@@ -15,14 +15,14 @@ enum { END_SECONDS = 10 };
  * parent's, and a child that was made without telling the library has another number. */
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static writeback_engine *list;
-static pid_t list_owner;
+static atomic_int list_owner;
 
 void stem_wb_note_open(writeback_engine *engine)
 {
     pthread_mutex_lock(&list_lock);
     engine->next_open = list;
     list = engine;
-    list_owner = getpid();
+    atomic_store(&list_owner, getpid());
     pthread_mutex_unlock(&list_lock);
 }
 
@@ -53,7 +53,7 @@ __attribute__((destructor)) static void write_at_end(void)
                                    (long)(deadline % UINT64_C(1000000000))};
 
     /* A thread that closes one has the lock for a moment. */
-    if (!list || list_owner != getpid() ||
+    if (atomic_load(&list_owner) != getpid() ||
         pthread_mutex_clocklock(&list_lock, CLOCK_MONOTONIC, &until) != 0)
         return;
     for (writeback_engine *each = list; each; each = each->next_open)

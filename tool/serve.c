@@ -69,7 +69,6 @@ static const struct option options[] = {
     {"while-used", no_argument, NULL, WHILE_USED},
     {"detach", no_argument, NULL, DETACH},
     {"set", required_argument, NULL, SET},
-    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -413,9 +412,6 @@ const command serve_command = {
         "      --tls-key FILE\n"
         "      --metrics ADDRESS host:port for Prometheus, at /metrics\n"
         "      --insecure        allow TCP without users, and beyond this machine\n"
-        "      --literal         keys of Redis's commands are no paths, but bytes as "
-        "they\n"
-        "                        are: URLs, base64\n"
         "                        without TLS\n"
         "      --literal         keys of Redis's commands are no paths, but bytes as "
         "they\n"

@@ -97,6 +97,13 @@ typedef struct stem_engine_ops {
                      const stem_slice *keys, size_t n, size_t most, stem_read *reads,
                      size_t *n_read);
 
+    /* As `read` from the newest state, for who asks whether a key is there, or what its value is
+     * like: of a value longer than STEM_SHORT_VALUE bytes `data` may hold the first
+     * STEM_SHORT_VALUE ones alone, where the read has a stamp; `len` is that of all. As little is
+     * read for it as the store can. NULL where that is the whole value. */
+    int (*read_heads)(stem_engine *engine, const stem_slice *keys, size_t n,
+                      stem_read *reads);
+
     /* Applies a commit: once it has answered STEM_OK every later read sees it, and it
      * survives the process's death; of an engine that has `flush`, after that, unless it is
      * `through`. STEM_CONFLICT leaves everything as it was, with the index of an expectation that failed in `*failed`.

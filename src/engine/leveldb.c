@@ -20,9 +20,8 @@ static const size_t max_commit_bytes = (size_t)1 << 31;
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
-/* Reads a key with these options; the gate is held. */
-static inline int read_one(leveldb_engine *engine, const leveldb_readoptions_t *options,
-                           stem_slice key, stem_read *read)
+int stem_leveldb_read_one(leveldb_engine *engine, const leveldb_readoptions_t *options,
+                          stem_slice key, stem_read *read)
 {
     char *message = NULL;
 
@@ -31,16 +30,20 @@ static inline int read_one(leveldb_engine *engine, const leveldb_readoptions_t *
     return message ? stem_leveldb_fail_near(engine, message, key) : STEM_OK;
 }
 
-/* Reads keys until they hold `most` bytes. */
+/* Reads keys until they hold `most` bytes; with `heads_as_of`, which is a commit's number, the
+ * heads of their values. */
 static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *options,
-                     const stem_slice *keys, size_t n, size_t most, stem_read *reads,
-                     size_t *n_read)
+                     uint64_t heads_as_of, const stem_slice *keys, size_t n, size_t most,
+                     stem_read *reads, size_t *n_read)
 {
     int code = STEM_OK;
     size_t done = 0, bytes = 0;
 
     while (done < n && (done == 0 || bytes < most) && code == STEM_OK) {
-        code = read_one(engine, options, keys[done], &reads[done]);
+        code = heads_as_of > 0
+                   ? stem_leveldb_read_head(engine, options, keys[done], heads_as_of,
+                                            &reads[done])
+                   : stem_leveldb_read_one(engine, options, keys[done], &reads[done]);
         if (code == STEM_OK)
             bytes += reads[done++].len;
     }
@@ -52,15 +55,16 @@ static int read_each(leveldb_engine *engine, const leveldb_readoptions_t *option
 }
 
 /* Several keys from the newest state are read through a snapshot of LevelDB's. */
-static int read_together(leveldb_engine *engine, const stem_slice *keys, size_t n,
-                         size_t most, stem_read *reads, size_t *n_read)
+static int read_together(leveldb_engine *engine, uint64_t heads_as_of,
+                         const stem_slice *keys, size_t n, size_t most, stem_read *reads,
+                         size_t *n_read)
 {
     const leveldb_snapshot_t *frozen = leveldb_create_snapshot(engine->db);
     leveldb_readoptions_t *options = leveldb_readoptions_create();
 
     leveldb_readoptions_set_verify_checksums(options, engine->verify);
     leveldb_readoptions_set_snapshot(options, frozen);
-    int code = read_each(engine, options, keys, n, most, reads, n_read);
+    int code = read_each(engine, options, heads_as_of, keys, n, most, reads, n_read);
     leveldb_readoptions_destroy(options);
     leveldb_release_snapshot(engine->db, frozen);
     return code;
@@ -82,13 +86,35 @@ static int leveldb_read_some(stem_engine *base, const stem_engine_snapshot *snap
         return code;
     *n_read = n;
     if (n == 1)
-        code = read_one(engine, options, *keys, reads);
+        code = stem_leveldb_read_one(engine, options, *keys, reads);
     else if (snapshot)
-        code = read_each(engine, options, keys, n, most, reads, n_read);
+        code = read_each(engine, options, 0, keys, n, most, reads, n_read);
     else
-        code = read_together(engine, keys, n, most, reads, n_read);
+        code = read_together(engine, 0, keys, n, most, reads, n_read);
     stem_gate_leave(slot);
     for (size_t i = 0; code == STEM_OK && i < *n_read; i++)
+        reads[i].stamp = stamp;
+    return code;
+}
+
+static int leveldb_read_heads(stem_engine *base, const stem_slice *keys, size_t n,
+                              stem_read *reads)
+{
+    stem_gate_slot *slot;
+    leveldb_engine *engine = leveldb_of(base);
+    /* Before the read, and not 0 (leveldb_engine.h). */
+    const uint64_t stamp = atomic_load_explicit(&engine->commits, memory_order_acquire);
+    size_t n_read;
+
+    int code = stem_leveldb_enter(engine, &slot);
+    if (code != STEM_OK)
+        return code;
+    if (n == 1)
+        code = stem_leveldb_read_head(engine, engine->read_options, *keys, stamp, reads);
+    else
+        code = read_together(engine, stamp, keys, n, SIZE_MAX, reads, &n_read);
+    stem_gate_leave(slot);
+    for (size_t i = 0; code == STEM_OK && i < n; i++)
         reads[i].stamp = stamp;
     return code;
 }
@@ -329,6 +355,7 @@ static void free_engine(leveldb_engine *engine)
     leveldb_writebatch_t *spare = atomic_load(&engine->spare);
     if (spare)
         leveldb_writebatch_destroy(spare);
+    stem_leveldb_forget_heads(engine);
     pthread_mutex_destroy(&engine->id_lock);
     pthread_cond_destroy(&engine->sync_ended);
     pthread_mutex_destroy(&engine->sync_lock);
@@ -348,6 +375,7 @@ static const stem_engine_ops leveldb_ops = {
     .name = "leveldb",
     .read = stem_leveldb_read,
     .read_some = leveldb_read_some,
+    .read_heads = leveldb_read_heads,
     .commit = stem_leveldb_commit,
     .iter_open = stem_leveldb_iter_open,
     .iter_next = stem_leveldb_iter_next,
@@ -384,6 +412,7 @@ int stem_leveldb_open(const stem_directory *dir, const stem_options *options,
     pthread_mutex_init(&engine->sync_lock, NULL);
     pthread_cond_init(&engine->sync_ended, NULL);
     pthread_mutex_init(&engine->id_lock, NULL);
+    pthread_mutex_init(&engine->heads_lock, NULL);
     engine->memtable_left = SIZE_MAX;
     engine->write_buffer_bytes = options->write_buffer_bytes;
     atomic_init(&engine->commits, 1);

@@ -48,7 +48,7 @@ static int judge(leveldb_engine *engine, const stem_expectation *expectation,
 
 /* Mixes eight bytes at a time. Keys that meet in a slot only make an expectation be judged
  * twice, so no defence against chosen keys is needed. */
-static size_t slot_of(stem_slice key)
+size_t stem_leveldb_slot_of(stem_slice key)
 {
     const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
     const size_t word_size = sizeof(uint64_t);
@@ -69,12 +69,14 @@ static size_t slot_of(stem_slice key)
     return (hash ^ word) * factor >> 32 & (KEY_SLOTS - 1);
 }
 
-/* The last commit that may have touched the key of the expectation; write_lock is held. */
-static uint64_t last_commit_on(const leveldb_engine *engine,
-                               const stem_expectation *expectation)
+uint64_t stem_leveldb_last_commit_on(const leveldb_engine *engine, stem_slice key)
 {
-    const uint64_t last = engine->key_slots[slot_of(expectation->key)];
-    return last > engine->last_large ? last : engine->last_large;
+    const uint64_t last = atomic_load_explicit(
+        &engine->key_slots[stem_leveldb_slot_of(key)], memory_order_relaxed);
+    const uint64_t last_large =
+        atomic_load_explicit(&engine->last_large, memory_order_relaxed);
+
+    return last > last_large ? last : last_large;
 }
 
 static void note_put(leveldb_engine *engine, const stem_slice *key, uint64_t number)
@@ -89,8 +91,9 @@ static void note_put(leveldb_engine *engine, const stem_slice *key, uint64_t num
     }
 }
 
-/* Notes the number of a commit for the keys that it writes, or for all keys when they are
- * many; write_lock is held. */
+/* Notes the number of a commit for the keys that it is about to write, or for all keys when they
+ * are many; write_lock is held. Whatever is known of their values is void from here on, before
+ * anyone can read the new ones (leveldb_heads.c). */
 static void note_commit(leveldb_engine *engine, const stem_commit *commit,
                         uint64_t number)
 {
@@ -99,13 +102,14 @@ static void note_commit(leveldb_engine *engine, const stem_commit *commit,
     if (commit->n_writes > MANY_PUTS)
         note_put(engine, NULL, number);
     if (commit->n_writes > MANY_WRITES) {
-        engine->last_large = number;
+        atomic_store_explicit(&engine->last_large, number, memory_order_relaxed);
         return;
     }
     for (size_t i = 0; i < commit->n_writes; i++) {
         const stem_write *write = &commit->writes[i];
 
-        engine->key_slots[slot_of(write->key)] = number;
+        atomic_store_explicit(&engine->key_slots[stem_leveldb_slot_of(write->key)],
+                              number, memory_order_relaxed);
         if (commit->n_writes <= MANY_PUTS && !write->is_delete)
             note_put(engine, &write->key, number);
     }
@@ -142,7 +146,7 @@ static bool must_judge_again(const leveldb_engine *engine,
 {
     if (expectation->kind == STEM_EXPECT_EMPTY)
         return may_be_filled(engine, expectation, judged);
-    return last_commit_on(engine, expectation) >
+    return stem_leveldb_last_commit_on(engine, expectation->key) >
            (stem_rests_on_read(expectation) ? expectation->stamp : judged);
 }
 
@@ -202,8 +206,10 @@ static int write_commit(leveldb_engine *engine, const stem_commit *commit,
 
     if (engine->memtable_left != SIZE_MAX)
         stem_leveldb_take_memtable(engine, commit);
-    int code = write_mending(engine, batch);
     note_commit(engine, commit, number);
+    int code = write_mending(engine, batch);
+    if (code == STEM_OK)
+        stem_leveldb_note_heads(engine, commit, number);
     atomic_store_explicit(&engine->commits, number, memory_order_release);
     return code;
 }

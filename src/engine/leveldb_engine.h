@@ -26,6 +26,8 @@ typedef struct recent_put {
     char key[RECENT_KEY];
 } recent_put;
 
+typedef struct leveldb_head leveldb_head; /* leveldb_heads.c */
+
 typedef struct leveldb_engine {
     stem_engine base;
     /* What every read looks at stands first, in as few cache lines as it fits in. */
@@ -62,11 +64,11 @@ typedef struct leveldb_engine {
     atomic_uint_least64_t repairs;
 
     /* The last commit that wrote a key which hashes there; under write_lock. */
-    uint64_t key_slots[KEY_SLOTS];
+    atomic_uint_least64_t key_slots[KEY_SLOTS];
     recent_put recent[RECENT_PUTS]; /* the last ones; the same */
     size_t puts_noted; /* ever; the next goes to this modulo RECENT_PUTS; the same */
-    uint64_t
-        last_large; /* the last commit that wrote too many keys to note each; the same */
+    atomic_uint_least64_t
+        last_large; /* that wrote too many keys to note each; the same */
 
     /* Held while LevelDB compacts what somebody asked for, and taken with write_lock: see
      * leveldb_compact.c. */
@@ -84,6 +86,10 @@ typedef struct leveldb_engine {
         must_save; /* a sync has failed, and what it was about is in the memtable alone; of
                         who is syncing */
     uint64_t synced; /* the number of the commit up to which all is durable */
+
+    pthread_mutex_t heads_lock;
+    atomic_bool has_heads; /* any at all */
+    leveldb_head *heads;   /* under heads_lock; NULL before the first */
 
     pthread_mutex_t id_lock;
     bool has_id; /* made when it is first asked for; under id_lock */
@@ -118,7 +124,26 @@ int stem_leveldb_start(leveldb_engine *engine);
 int stem_leveldb_read(stem_engine *engine, const stem_engine_snapshot *snapshot,
                       const stem_slice *keys, size_t n, stem_read *reads);
 
+/* Reads one key; the gate is held. */
+int stem_leveldb_read_one(leveldb_engine *engine, const leveldb_readoptions_t *options,
+                          stem_slice key, stem_read *read);
+
+/* leveldb_heads.c */
+/* Remembers the first bytes of large values that commit `number` has written; write_lock is
+ * held. */
+void stem_leveldb_note_heads(leveldb_engine *engine, const stem_commit *commit,
+                             uint64_t number);
+/* As stem_leveldb_read_one, but of a value longer than STEM_SHORT_VALUE bytes only the first.
+ * The options are those of a state no older than after commit `as_of`. */
+int stem_leveldb_read_head(leveldb_engine *engine, const leveldb_readoptions_t *options,
+                           stem_slice key, uint64_t as_of, stem_read *read);
+void stem_leveldb_forget_heads(leveldb_engine *engine);
+
 /* leveldb_commit.c */
+/* Where a key is noted. */
+size_t stem_leveldb_slot_of(stem_slice key);
+/* The last commit that may have touched the key, or be about to. */
+uint64_t stem_leveldb_last_commit_on(const leveldb_engine *engine, stem_slice key);
 int stem_leveldb_commit(stem_engine *engine, const stem_commit *commit, size_t *failed);
 
 /* leveldb_compact.c */

@@ -186,6 +186,7 @@ static const stem_engine_ops writeback_ops = {
     .name = "writeback",
     .read = stem_wb_read,
     .read_some = stem_wb_read_some,
+    .read_heads = stem_wb_read_heads,
     .commit = stem_wb_commit,
     .iter_open = stem_wb_iter_open,
     .iter_next = stem_wb_iter_next,

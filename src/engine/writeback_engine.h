@@ -140,6 +140,8 @@ int stem_wb_read(stem_engine *base, const stem_engine_snapshot *snapshot,
 int stem_wb_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
                       const stem_slice *keys, size_t n, size_t most, stem_read *reads,
                       size_t *n_read);
+int stem_wb_read_heads(stem_engine *base, const stem_slice *keys, size_t n,
+                       stem_read *reads);
 /* Gives a reader its own copy of a value. */
 int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len);
 

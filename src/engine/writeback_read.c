@@ -20,10 +20,20 @@ int stem_wb_copy_out(stem_read *read, const char *bytes, size_t len)
     return STEM_OK;
 }
 
+/* The same, of a value of which the reader may want the head alone. */
+static int copy_out(stem_read *read, const char *bytes, size_t len, bool head_only)
+{
+    const bool is_cut = head_only && len > STEM_SHORT_VALUE;
+    const int code = stem_wb_copy_out(read, bytes, is_cut ? STEM_SHORT_VALUE : len);
+
+    read->len = len;
+    return code;
+}
+
 /* Looks for a key in memory, the lock of its shard being held: STEM_NOTFOUND when only the
  * engine below knows. Counts how that went. */
 static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
-                       stem_read *read)
+                       bool head_only, stem_read *read)
 {
     wb_shard *shard = &engine->shards[wb_shard_of(hash)];
     wb_table *tables[2];
@@ -37,9 +47,9 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
         if (entry && entry->newest) {
             shard->hits++;
             wb_table_heat(tables[t], entry, 1);
-            return entry->newest->is_delete
-                       ? STEM_OK
-                       : stem_wb_copy_out(read, entry->newest->bytes, entry->newest->len);
+            return entry->newest->is_delete ? STEM_OK
+                                            : copy_out(read, entry->newest->bytes,
+                                                       entry->newest->len, head_only);
         }
     }
     wb_cached *cached =
@@ -50,7 +60,16 @@ static int read_memory(writeback_engine *engine, stem_slice key, uint64_t hash,
     }
     shard->hits++;
     cached->is_referenced = true;
-    return stem_wb_copy_out(read, cached->bytes + cached->key_len, cached->len);
+    return copy_out(read, cached->bytes + cached->key_len, cached->len, head_only);
+}
+
+static int read_below(stem_engine *below, const stem_slice *keys, size_t n, size_t most,
+                      bool heads_only, stem_read *reads, size_t *n_read)
+{
+    if (!heads_only || !below->ops->read_heads)
+        return below->ops->read_some(below, NULL, keys, n, most, reads, n_read);
+    *n_read = n;
+    return below->ops->read_heads(below, keys, n, reads);
 }
 
 /* A value was read below, which is worth keeping if there is memory to spare, or if its key was
@@ -71,21 +90,29 @@ static void offer(writeback_engine *engine, stem_slice key, uint64_t hash,
     pthread_mutex_unlock(lock);
 }
 
-static int read_newest(writeback_engine *engine, stem_slice key, stem_read *read)
+/* Whether what was read is the whole value. */
+static bool is_whole(const stem_read *read, bool head_only)
+{
+    return !head_only || read->len <= STEM_SHORT_VALUE;
+}
+
+static int read_newest(writeback_engine *engine, stem_slice key, bool head_only,
+                       stem_read *read)
 {
     const uint64_t hash = stem_wb_hash(engine, key);
     pthread_mutex_t *lock = engine->locks[wb_shard_of(hash)];
 
     wb_prefetch_missed(engine, hash);
     pthread_mutex_lock(lock);
-    int code = read_memory(engine, key, hash, read);
+    int code = read_memory(engine, key, hash, head_only, read);
     const uint32_t stamp = stem_wb_stamp(engine, hash);
     pthread_mutex_unlock(lock);
     if (code != STEM_NOTFOUND)
         return code;
 
-    code = engine->below->ops->read(engine->below, NULL, &key, 1, read);
-    if (code == STEM_OK)
+    size_t n_read;
+    code = read_below(engine->below, &key, 1, SIZE_MAX, head_only, read, &n_read);
+    if (code == STEM_OK && is_whole(read, head_only))
         offer(engine, key, hash, read, stamp);
     return code;
 }
@@ -103,6 +130,7 @@ typedef struct sought {
 typedef struct several {
     const stem_slice *keys;
     size_t n, most;
+    bool heads_only;
     stem_read *reads;
 } several;
 
@@ -138,7 +166,8 @@ static int read_all_in_memory(writeback_engine *engine, several *of, sought *all
     stem_wb_lock(engine, mask);
     prefetch_all(engine, all, of->n);
     for (; done < of->n && (done == 0 || bytes < of->most) && code == STEM_OK; done++) {
-        code = read_memory(engine, of->keys[done], all[done].hash, &of->reads[done]);
+        code = read_memory(engine, of->keys[done], all[done].hash, of->heads_only,
+                           &of->reads[done]);
         bytes += of->reads[done].len;
         all[done].stamp = stem_wb_stamp(engine, all[done].hash);
         all[done].is_missing = code == STEM_NOTFOUND;
@@ -195,7 +224,7 @@ static int read_missing(writeback_engine *engine, several *of, const sought *all
         if (all[i].is_missing)
             missing[found++] = of->keys[i];
     int code =
-        below->ops->read_some(below, NULL, missing, n_missing, of->most, read, &n_read);
+        read_below(below, missing, n_missing, of->most, of->heads_only, read, &n_read);
     if (code == STEM_OK) {
         cut_short(of, all, n_read);
         for (size_t i = of->n; i-- > 0;)
@@ -220,7 +249,7 @@ static int read_mixed(writeback_engine *engine, several *of, sought *all)
     if (code != STEM_OK)
         free_reads(of->reads, of->n);
     for (size_t i = 0; i < of->n && code == STEM_OK; i++)
-        if (all[i].is_missing)
+        if (all[i].is_missing && is_whole(&of->reads[i], of->heads_only))
             offer(engine, of->keys[i], all[i].hash, &of->reads[i], all[i].stamp);
     return code;
 }
@@ -280,12 +309,27 @@ int stem_wb_read_some(stem_engine *base, const stem_engine_snapshot *snapshot,
     if (snapshot)
         code = read_each_pinned(engine, snapshot, &of);
     else if (n == 1)
-        code = read_newest(engine, *keys, reads);
+        code = read_newest(engine, *keys, false, reads);
     else
         code = read_several(engine, &of);
     for (size_t i = 0; i < of.n && code == STEM_OK; i++)
         reads[i].stamp = stamp;
     *n_read = of.n;
+    return code;
+}
+
+int stem_wb_read_heads(stem_engine *base, const stem_slice *keys, size_t n,
+                       stem_read *reads)
+{
+    writeback_engine *engine = writeback_of(base);
+    const uint64_t stamp = atomic_load_explicit(&engine->committed, memory_order_acquire);
+    several of = {
+        .keys = keys, .n = n, .most = SIZE_MAX, .heads_only = true, .reads = reads};
+
+    int code =
+        n == 1 ? read_newest(engine, *keys, true, reads) : read_several(engine, &of);
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        reads[i].stamp = stamp;
     return code;
 }
 

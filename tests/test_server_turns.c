@@ -7,6 +7,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,11 +74,20 @@ static void let_go(void)
     pthread_mutex_unlock(&lock);
 }
 
+static atomic_size_t bytes_read; /* of whole values */
+
+static int count_bytes(int code, const stem_read *reads, size_t n)
+{
+    for (size_t i = 0; i < n && code == STEM_OK; i++)
+        bytes_read += reads[i].len;
+    return code;
+}
+
 static int read_all(stem_engine *engine, const stem_engine_snapshot *snapshot,
                     const stem_slice *keys, size_t n, stem_read *reads)
 {
     come_by();
-    return whole->read(engine, snapshot, keys, n, reads);
+    return count_bytes(whole->read(engine, snapshot, keys, n, reads), reads, n);
 }
 
 static int read_some(stem_engine *engine, const stem_engine_snapshot *snapshot,
@@ -85,7 +95,15 @@ static int read_some(stem_engine *engine, const stem_engine_snapshot *snapshot,
                      size_t *n_read)
 {
     come_by();
-    return whole->read_some(engine, snapshot, keys, n, most, reads, n_read);
+    const int code = whole->read_some(engine, snapshot, keys, n, most, reads, n_read);
+    return count_bytes(code, reads, code == STEM_OK ? *n_read : 0);
+}
+
+static int read_heads(stem_engine *engine, const stem_slice *keys, size_t n,
+                      stem_read *reads)
+{
+    come_by();
+    return whole->read_heads(engine, keys, n, reads);
 }
 
 static int commit(stem_engine *engine, const stem_commit *commit, size_t *failed)
@@ -140,6 +158,8 @@ static void open_served(void)
     stopping = *whole;
     stopping.read = read_all;
     stopping.read_some = read_some;
+    if (whole->read_heads)
+        stopping.read_heads = read_heads;
     stopping.commit = commit;
     stopping.iter_open = iter_open;
     stopping.iter_next = iter_next;
@@ -427,6 +447,61 @@ START_TEST(server_that_ends_answers_what_has_stopped)
 }
 END_TEST
 
+/* ---- What is told of a value without reading it ------------------------------------ */
+
+/* Asks alone, or in a transaction of its own behind a write of another key. */
+static const char *ask_in(redisContext *client, bool in_multi, const char *request)
+{
+    static char answer[256];
+
+    if (!in_multi)
+        return ask(client, request);
+    assert_answer("+OK", client, "MULTI");
+    assert_answer("+QUEUED", client, "SET other x");
+    assert_answer("+QUEUED", client, request);
+    const char *both = ask(client, "EXEC");
+    ck_assert_msg(strncmp(both, "[+OK ", 5) == 0, "%s", both);
+    snprintf(answer, sizeof answer, "%.*s", (int)strlen(both) - 6, both + 5);
+    return answer;
+}
+
+START_TEST(what_is_told_of_a_value_is_right_and_does_not_read_it)
+{
+    static const size_t lengths[] = {1, 31, 250, 256, 257, 300, 65535, 65536, 3 << 20};
+    const bool is_binary = _i & 1, in_multi = _i & 2, is_old = _i & 4;
+    redisContext *client = dial_patiently();
+    char *value = malloc(3 << 20), text[64];
+
+    assert_answer("+OK", client, "SET other x");
+    memset(value, is_binary ? '\xff' : 'v', 3 << 20);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        assert_answer("+OK", client, "SET k %b", value, lengths[i]);
+        if (is_old) /* known by having been read, and not by having been written */
+            for (int other = 0; other < 20; other++)
+                assert_answer("+OK", client, "MSET a 1 b 2 c 3 d 4 e 5");
+        ck_assert_str_eq(ask_in(client, in_multi, "EXISTS k k"), "2");
+        bytes_read = 0;
+        snprintf(text, sizeof text, "%zu", lengths[i]);
+        ck_assert_str_eq(ask_in(client, in_multi, "STRLEN k"), text);
+        ck_assert_str_eq(ask_in(client, in_multi, "TYPE k"), "+string");
+        ck_assert_str_eq(ask_in(client, in_multi, "EXISTS k none"), "1");
+        ck_assert_str_eq(ask_in(client, in_multi, "SETNX k x"), "0");
+        ck_assert_str_eq(ask_in(client, in_multi, "SET k x NX"), "nil");
+        ck_assert_str_eq(ask_in(client, in_multi, "RENAMENX k other"), "0");
+        ck_assert_str_eq(ask_in(client, in_multi, "COPY k other"), "0");
+        ck_assert_str_eq(ask_in(client, in_multi, "INCR k"),
+                         "-ERR value is not an integer or out of range");
+        ck_assert_str_eq(ask_in(client, in_multi, "STRLEN k"), text);
+        ck_assert_str_eq(ask_in(client, in_multi, "DEL k"), "1");
+        ck_assert_str_eq(ask_in(client, in_multi, "STRLEN k"), "0");
+        ck_assert_str_eq(ask_in(client, in_multi, "TYPE k"), "+none");
+        ck_assert_uint_eq(bytes_read, 0);
+    }
+    free(value);
+    redisFree(client);
+}
+END_TEST
+
 /* ---- Work outside of the engine --------------------------------------------------- */
 
 enum { LARGE = 30 << 20 };
@@ -538,6 +613,8 @@ int main(void)
                         0, N_REQUESTS * N_FORMS);
     tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
     tcase_add_test(stops, server_that_ends_answers_what_has_stopped);
+    tcase_add_loop_test(stops, what_is_told_of_a_value_is_right_and_does_not_read_it, 0,
+                        8);
     tcase_add_checked_fixture(large, open_served, close_served);
     tcase_add_test(large, large_values_keep_nobody_waiting);
     return run_suite(suite);

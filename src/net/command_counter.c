@@ -24,18 +24,28 @@ static int put_number(stem_request *request, stem_slice key, stem_value value,
 
 /* ---- Integers --------------------------------------------------------------------- */
 
-/* Adds to what the bytes hold; NULL and `*sum` as they were, or the error to reply. */
-static int add(stem_slice stored, int64_t delta, int64_t *sum, const char **error)
+/* What a key holds, of a value that is too long to be a number the type alone; 0 for nothing. */
+static int read_before(const stem_look *look, stem_value *before)
 {
-    stem_value before = stem_int(0);
-    bool overflows, needs_copy;
+    bool needs_copy;
 
-    if (stored.data) {
-        int code = stem_value_decode(stored.data, stored.len, &before, &needs_copy);
+    *before = stem_int(0);
+    if (!look->is_there)
+        return STEM_OK;
+    if (look->len == look->head.len)
+        return stem_value_decode(look->head.data, look->len, before, &needs_copy);
+    return stem_value_peek_type(look->head.data, look->head.len, &before->type);
+}
 
-        if (code != STEM_OK)
-            return code;
-    }
+/* Adds to what the key holds; NULL and `*sum` as they were, or the error to reply. */
+static int add(const stem_look *look, int64_t delta, int64_t *sum, const char **error)
+{
+    stem_value before;
+    bool overflows;
+
+    const int code = read_before(look, &before);
+    if (code != STEM_OK)
+        return code;
     switch (before.type) {
     case STEM_INT:
         overflows = __builtin_add_overflow(before.as.integer, delta, sum);
@@ -59,7 +69,8 @@ static int add(stem_slice stored, int64_t delta, int64_t *sum, const char **erro
 
 static int add_to_key(stem_request *request, int64_t delta)
 {
-    stem_slice key, stored;
+    stem_slice key;
+    stem_look look;
     const char *error;
     bool is_put = false;
     int64_t sum;
@@ -67,9 +78,9 @@ static int add_to_key(stem_request *request, int64_t delta)
 
     if (!stem_request_has_key(request, 1, &key, &code))
         return code;
-    code = stem_execution_read(request->on, &key, 1, &stored);
+    code = stem_execution_look(request->on, key, &look);
     if (code == STEM_OK)
-        code = add(stored, delta, &sum, &error);
+        code = add(&look, delta, &sum, &error);
     if (code != STEM_OK)
         return code;
     if (error) {

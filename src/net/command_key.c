@@ -79,17 +79,18 @@ const char *stem_type_text(int type)
 
 int stem_run_type(stem_request *request)
 {
-    stem_slice key, stored;
+    stem_slice key;
+    stem_look look;
     int type;
     int code;
 
     if (!stem_request_has_key(request, 1, &key, &code))
         return code;
-    code = stem_execution_read(request->on, &key, 1, &stored);
-    if (code == STEM_OK && stored.data)
-        code = stem_value_peek_type(stored.data, stored.len, &type);
+    code = stem_execution_look(request->on, key, &look);
+    if (code == STEM_OK && look.is_there)
+        code = stem_value_peek_type(look.head.data, look.head.len, &type);
     if (code == STEM_OK)
-        stem_reply_status(request->reply, stored.data ? stem_type_text(type) : "none");
+        stem_reply_status(request->reply, look.is_there ? stem_type_text(type) : "none");
     return code;
 }
 
@@ -140,23 +141,25 @@ int stem_run_rename(stem_request *request)
 
 int stem_run_renamenx(stem_request *request)
 {
-    stem_slice keys[2], stored[2];
-    bool is_put = true;
+    bool is_there[2], is_put = true;
+    stem_slice keys[2], stored;
     int code;
 
     if (!has_two_keys(request, keys, &code))
         return code;
-    code = stem_execution_read(request->on, keys, 2, stored);
+    code = stem_execution_has(request->on, keys, 2, is_there);
     if (code != STEM_OK)
         return code;
-    if (!stored[0].data) {
+    if (!is_there[0]) {
         stem_reply_error(request->reply, "ERR no such key");
         return STEM_OK;
     }
-    if (!stored[1].data)
-        code = put_stored(request, keys, stored[0], true, &is_put);
+    if (!is_there[1])
+        code = stem_execution_read(request->on, keys, 1, &stored);
+    if (code == STEM_OK && !is_there[1])
+        code = put_stored(request, keys, stored, true, &is_put);
     if (code == STEM_OK && is_put)
-        stem_reply_integer(request->reply, !stored[1].data);
+        stem_reply_integer(request->reply, !is_there[1]);
     return code;
 }
 
@@ -189,8 +192,8 @@ static bool read_copy_options(stem_request *request, bool *replaces)
 
 int stem_run_copy(stem_request *request)
 {
-    stem_slice keys[2], stored[2] = {{NULL, 0}, {NULL, 0}};
-    bool replaces, is_put = true;
+    bool replaces, is_there[2], is_put = true;
+    stem_slice keys[2], stored;
     int code;
 
     if (!read_copy_options(request, &replaces))
@@ -202,10 +205,12 @@ int stem_run_copy(stem_request *request)
                          "ERR source and destination objects are the same");
         return STEM_OK;
     }
-    code = stem_execution_read(request->on, keys, replaces ? 1 : 2, stored);
-    const bool is_copied = code == STEM_OK && stored[0].data && !stored[1].data;
+    code = stem_execution_has(request->on, keys, 2, is_there);
+    const bool is_copied = code == STEM_OK && is_there[0] && (replaces || !is_there[1]);
     if (is_copied)
-        code = put_stored(request, keys, stored[0], false, &is_put);
+        code = stem_execution_read(request->on, keys, 1, &stored);
+    if (code == STEM_OK && is_copied)
+        code = put_stored(request, keys, stored, false, &is_put);
     if (code == STEM_OK && is_put)
         stem_reply_integer(request->reply, is_copied);
     return code;

@@ -4,17 +4,16 @@
 #include "command_own.h"
 #include "command_rows.h"
 
-/* The stored bytes of the key in the third word. False when the command is to return `*code`;
- * for an absent key the reply is null. */
-static bool has_stored(stem_request *request, stem_slice *key, stem_slice *stored,
-                       int *code)
+/* What the key in the third word holds, without reading it. False when the command is to return
+ * `*code`; for an absent key the reply is null. */
+static bool has_look(stem_request *request, stem_slice *key, stem_look *look, int *code)
 {
     if (!stem_request_has_key(request, 2, key, code))
         return false;
-    *code = stem_execution_read(request->on, key, 1, stored);
-    if (*code == STEM_OK && !stored->data)
+    *code = stem_execution_look(request->on, *key, look);
+    if (*code == STEM_OK && !look->is_there)
         stem_reply_null(request->reply);
-    return *code == STEM_OK && stored->data;
+    return *code == STEM_OK && look->is_there;
 }
 
 /* Redis's names: what Redis would hold as a number or in one piece with its head is called so;
@@ -23,13 +22,15 @@ int stem_run_object_encoding(stem_request *request)
 {
     enum { EMBEDDED_MOST = 44 };
     const char *encoding = "raw";
-    stem_slice key, stored;
-    stem_text text;
+    stem_text text = {.kind = STEM_TEXT_OTHER};
+    stem_slice key;
+    stem_look look;
     int code;
 
-    if (!has_stored(request, &key, &stored, &code))
+    if (!has_look(request, &key, &look, &code))
         return code;
-    code = stem_text_make(stored, &text);
+    if (look.len == look.head.len)
+        code = stem_text_make(look.head, &text);
     if (code != STEM_OK)
         return code;
     if (text.kind == STEM_TEXT_READ && text.type == STEM_INT)
@@ -42,20 +43,22 @@ int stem_run_object_encoding(stem_request *request)
 
 int stem_run_object_refcount(stem_request *request)
 {
-    stem_slice key, stored;
+    stem_slice key;
+    stem_look look;
     int code;
 
-    if (has_stored(request, &key, &stored, &code))
+    if (has_look(request, &key, &look, &code))
         stem_reply_integer(request->reply, 1);
     return code;
 }
 
 static int refuse_unrecorded(stem_request *request, const char *error)
 {
-    stem_slice key, stored;
+    stem_slice key;
+    stem_look look;
     int code;
 
-    if (has_stored(request, &key, &stored, &code))
+    if (has_look(request, &key, &look, &code))
         stem_reply_error(request->reply, error);
     return code;
 }
@@ -98,13 +101,14 @@ static bool read_samples(stem_request *request)
 
 int stem_run_memory_usage(stem_request *request)
 {
-    stem_slice key, stored;
+    stem_slice key;
+    stem_look look;
     int code;
 
     if (!read_samples(request))
         return STEM_OK;
-    if (has_stored(request, &key, &stored, &code))
+    if (has_look(request, &key, &look, &code))
         stem_reply_integer(request->reply,
-                           (int64_t)(key.len - request->scope.len + stored.len));
+                           (int64_t)(key.len - request->scope.len + look.len));
     return code;
 }

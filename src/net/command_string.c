@@ -42,16 +42,23 @@ int stem_run_get(stem_request *request)
 
 int stem_run_strlen(stem_request *request)
 {
+    enum stem_text_kind kind;
     stem_slice key;
-    stem_text text;
+    stem_look look;
+    size_t len;
     int code;
 
-    if (!stem_request_has_text(request, &key, &text, &code))
+    if (!stem_request_has_key(request, 1, &key, &code))
         return code;
-    if (text.kind == STEM_TEXT_OTHER)
+    code = stem_execution_look(request->on, key, &look);
+    if (code == STEM_OK)
+        code = stem_text_len(&look, &kind, &len);
+    if (code != STEM_OK)
+        return code;
+    if (kind == STEM_TEXT_OTHER)
         stem_reply_error(request->reply, stem_wrong_type);
     else
-        stem_reply_integer(request->reply, (int64_t)text.bytes.len);
+        stem_reply_integer(request->reply, (int64_t)len);
     return STEM_OK;
 }
 
@@ -148,7 +155,25 @@ static bool read_options(stem_request *request, unsigned *set)
     return true;
 }
 
-/* SET with options that rest on what the key holds. */
+/* SET with NX or XX, which rests on whether there is the key. */
+static int set_conditionally(stem_request *request, stem_slice key, unsigned set)
+{
+    bool exists, is_put = true;
+
+    int code = stem_execution_has(request->on, &key, 1, &exists);
+    if (code != STEM_OK)
+        return code;
+    if (exists == ((set & SET_NX) != 0)) {
+        stem_reply_null(request->reply);
+        return STEM_OK;
+    }
+    code = put_text(request, key, request->args[2], &is_put);
+    if (code == STEM_OK && is_put)
+        stem_reply_status(request->reply, "OK");
+    return code;
+}
+
+/* SET with GET, and GETSET. */
 static int set_reading(stem_request *request, stem_slice key, unsigned set)
 {
     stem_reply *reply = request->reply;
@@ -160,7 +185,7 @@ static int set_reading(stem_request *request, stem_slice key, unsigned set)
         return code;
     const bool exists = before.kind != STEM_TEXT_ABSENT;
     const bool is_refused = (set & SET_NX && exists) || (set & SET_XX && !exists);
-    if (set & SET_GET && before.kind == STEM_TEXT_OTHER) {
+    if (before.kind == STEM_TEXT_OTHER) {
         stem_reply_error(reply, stem_wrong_type);
         return STEM_OK;
     }
@@ -168,12 +193,7 @@ static int set_reading(stem_request *request, stem_slice key, unsigned set)
         code = put_text(request, key, request->args[2], &is_put);
     if (code != STEM_OK || !is_put)
         return code;
-    if (set & SET_GET)
-        stem_reply_value(reply, &before);
-    else if (is_refused)
-        stem_reply_null(reply);
-    else
-        stem_reply_status(reply, "OK");
+    stem_reply_value(reply, &before);
     return STEM_OK;
 }
 
@@ -188,8 +208,10 @@ int stem_run_set(stem_request *request)
         return STEM_OK;
     if (!stem_request_has_key(request, 1, &key, &code))
         return code;
-    if (set & (SET_NX | SET_XX | SET_GET))
+    if (set & SET_GET)
         return set_reading(request, key, set);
+    if (set & (SET_NX | SET_XX))
+        return set_conditionally(request, key, set);
     code = put_text(request, key, request->args[2], &is_put);
     if (code == STEM_OK && is_put)
         stem_reply_status(request->reply, "OK");

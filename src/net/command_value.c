@@ -217,6 +217,44 @@ int stem_text_make(stem_slice stored, stem_text *text)
     return STEM_OK;
 }
 
+/* The length that the head of a long text says: MessagePack's str or bin, with a length of one,
+ * two or four bytes; false for another than is behind the head. */
+static bool read_long_len(const stem_look *look, size_t *len)
+{
+    const unsigned char *p = (const unsigned char *)look->head.data;
+    const size_t n_bytes = *p == 0xD9 || *p == 0xC4   ? 1
+                           : *p == 0xDA || *p == 0xC5 ? 2
+                                                      : 4;
+
+    *len = 0;
+    for (size_t i = 1; i <= n_bytes; i++)
+        *len = *len << 8 | p[i];
+    return *len == look->len - 1 - n_bytes;
+}
+
+int stem_text_len(const stem_look *look, enum stem_text_kind *kind, size_t *len)
+{
+    int type, code;
+
+    if (look->len <= look->head.len) { /* all of it is here */
+        stem_text text;
+
+        code = stem_text_make(look->head, &text);
+        if (code == STEM_OK) {
+            *kind = text.kind;
+            *len = text.bytes.len;
+        }
+        return code;
+    }
+    code = stem_value_peek_type(look->head.data, look->head.len, &type);
+    if (code != STEM_OK)
+        return code;
+    *kind = type == STEM_STR || type == STEM_BIN ? STEM_TEXT_READ : STEM_TEXT_OTHER;
+    if (*kind == STEM_TEXT_READ && !read_long_len(look, len))
+        return stem_fail(STEM_ECORRUPT, "a text of another length than it says");
+    return STEM_OK;
+}
+
 int stem_text_of_key(stem_request *request, stem_slice key, stem_text *text)
 {
     stem_slice stored;

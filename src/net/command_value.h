@@ -26,6 +26,8 @@ typedef struct stem_text {
 
 /* The text of stored bytes; NULL `data` for an absent key. STEM_ECORRUPT. */
 int stem_text_make(stem_slice stored, stem_text *text);
+/* What STRLEN answers, by what is told without reading a long text. STEM_ECORRUPT. */
+int stem_text_len(const stem_look *look, enum stem_text_kind *kind, size_t *len);
 /* The same for what a key holds. */
 int stem_text_of_key(stem_request *request, stem_slice key, stem_text *text);
 /* A bulk string, null, or WRONGTYPE. */

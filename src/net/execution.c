@@ -186,7 +186,8 @@ overlay_entry *stem_overlay_entry(stem_execution *execution, stem_slice key)
     if (!made)
         return NULL;
     made->written = made->expected = 0;
-    made->is_wanted = made->is_dropped = false;
+    made->is_wanted = false;
+    made->dropped = NULL;
     if (key.len > 0)
         memcpy(made->key, key.data, key.len);
     made->key[key.len] = '\0';

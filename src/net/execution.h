@@ -52,6 +52,15 @@ int stem_execution_read_each(stem_execution *execution,
                              const stem_engine_snapshot *snapshot, const stem_slice *keys,
                              size_t n, stem_execution_visitor *visit, void *context);
 
+/* What is told of a key without reading what it holds: whether it is there, and of its value the
+ * length and the first bytes, STEM_SHORT_VALUE of them or all. */
+typedef struct stem_look {
+    bool is_there;
+    size_t len;
+    stem_slice head; /* borrowed until the reset */
+} stem_look;
+int stem_execution_look(stem_execution *execution, stem_slice key, stem_look *look);
+
 /* Whether there is each of `n` stored keys: as stem_execution_read, but that no value is kept
  * which the engine can vouch for. */
 int stem_execution_has(stem_execution *execution, const stem_slice *keys, size_t n,

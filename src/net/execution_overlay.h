@@ -23,8 +23,9 @@ typedef struct overlay_entry {
     size_t written;  /* the last write of it, in the log */
     size_t expected; /* the expectation that says what the engine has */
     bool is_wanted;  /* while it is being read */
-    bool
-        is_dropped; /* of what is expected, the engine's stamp was kept and not the value */
+    /* Of what is expected the engine's stamp was kept, and not the value but its head; NULL where
+     * the value was. */
+    const stem_look *dropped;
     char key[];
 } overlay_entry;
 
@@ -71,7 +72,7 @@ static inline bool overlay_is_known(const overlay_entry *entry)
 /* Whether it is known what it holds. */
 static inline bool overlay_has_value(const overlay_entry *entry)
 {
-    return entry->written > 0 || (entry->expected > 0 && !entry->is_dropped);
+    return entry->written > 0 || (entry->expected > 0 && !entry->dropped);
 }
 
 /* Whether there is the key of a known entry after all that was written. */

@@ -6,7 +6,7 @@
 #include "../error.h"
 #include "execution_overlay.h"
 
-enum { FEW = 8 };
+enum { FEW = 8, HEADS_AT_ONCE = 4096 };
 
 /* ---- Reading ---------------------------------------------------------------------- */
 
@@ -46,22 +46,38 @@ static int read_only(stem_execution *execution, const stem_slice *keys, size_t n
     return code;
 }
 
-/* Expects that a key stays as it was read. Of what only has to be there a value that is not
- * short is dropped, where the engine knows by the stamp whether it is the same: should it be in
- * doubt, that is a conflict. */
-static void expect(stem_execution *execution, stem_slice key, const stem_read *read,
-                   bool keeps_values)
+/* Keeps the head of a value in memory of the execution's. */
+static const stem_look *keep_head(stem_execution *execution, const stem_read *read)
+{
+    stem_look *kept = stem_execution_room(execution, sizeof *kept + STEM_SHORT_VALUE);
+
+    if (!kept)
+        return NULL;
+    char *head = (char *)(kept + 1);
+    memcpy(head, read->data, STEM_SHORT_VALUE);
+    *kept = (stem_look){true, read->len, {head, STEM_SHORT_VALUE}};
+    return kept;
+}
+
+/* Expects that a key stays as it was read. With `heads_only` a value that is not short is dropped
+ * but for its head, where the engine knows by the stamp whether it is the same: should it be in
+ * doubt, that is a conflict. The read is the execution's in any case. */
+static int expect(stem_execution *execution, stem_slice key, const stem_read *read,
+                  bool heads_only)
 {
     const bool is_there = read->data != NULL;
     const bool is_dropped =
-        !keeps_values && is_there && read->stamp != 0 && read->len > STEM_SHORT_VALUE;
+        heads_only && is_there && read->stamp != 0 && read->len > STEM_SHORT_VALUE;
     overlay_entry *of = overlay_entry_of(key.data);
+    const stem_look *dropped = is_dropped ? keep_head(execution, read) : NULL;
     stem_slice value = {NULL, 0};
 
     if (is_dropped)
         free(read->data);
     else
         value = keep(execution, read);
+    if (is_dropped && !dropped)
+        return STEM_ENOMEM;
     execution->expectations[execution->n_expectations++] = (stem_expectation){
         .kind = is_there ? STEM_EXPECT_EQUAL : STEM_EXPECT_ABSENT,
         .key = key,
@@ -69,33 +85,48 @@ static void expect(stem_execution *execution, stem_slice key, const stem_read *r
         .stamp = read->stamp,
     };
     of->expected = execution->n_expectations;
-    of->is_dropped = is_dropped;
+    of->dropped = dropped;
+    return STEM_OK;
+}
+
+/* Reads the heads of the first of the keys, or their values where the engine can no less. */
+static int read_heads(stem_engine *engine, const stem_slice *keys, size_t n,
+                      stem_read *reads, size_t *n_read)
+{
+    if (!engine->ops->read_heads)
+        return engine->ops->read_some(engine, NULL, keys, n, STEM_PORTION_BYTES, reads,
+                                      n_read);
+    *n_read = n < HEADS_AT_ONCE ? n : HEADS_AT_ONCE;
+    return engine->ops->read_heads(engine, keys, *n_read, reads);
 }
 
 /* Reads the first of the keys from one state of the engine's, and expects them to stay so. */
 static int read_first(stem_execution *execution, const stem_slice *keys, size_t n,
-                      bool keeps_values, stem_read *reads, size_t *n_read)
+                      bool heads_only, stem_read *reads, size_t *n_read)
 {
     stem_engine *engine = execution->engine;
 
     if (execution->read_bytes >= execution->most_read)
         return stem_fail(STEM_ENOMEM, "too much was read for one commit: %zu bytes",
                          execution->read_bytes);
-    size_t most = execution->most_read - execution->read_bytes;
-    if (!keeps_values && most > STEM_PORTION_BYTES)
-        most = STEM_PORTION_BYTES;
-    int code = engine->ops->read_some(engine, NULL, keys, n, most, reads, n_read);
+    const size_t most = execution->most_read - execution->read_bytes;
+    int code = heads_only
+                   ? read_heads(engine, keys, n, reads, n_read)
+                   : engine->ops->read_some(engine, NULL, keys, n, most, reads, n_read);
     if (code != STEM_OK)
         return code;
     execution->n_states++;
-    for (size_t i = 0; i < *n_read; i++)
-        expect(execution, keys[i], &reads[i], keeps_values);
-    return STEM_OK;
+    for (size_t i = 0; i < *n_read; i++) {
+        const int expected = expect(execution, keys[i], &reads[i], heads_only);
+
+        code = code == STEM_OK ? expected : code;
+    }
+    return code;
 }
 
 /* Reads what is wanted. The keys are those of entries. */
 static int read_wanted(stem_execution *execution, const stem_slice *keys, size_t n,
-                       bool keeps_values, stem_read *reads)
+                       bool heads_only, stem_read *reads)
 {
     size_t done = 0, n_read;
     int code =
@@ -105,7 +136,7 @@ static int read_wanted(stem_execution *execution, const stem_slice *keys, size_t
     if (code == STEM_OK)
         code = reserve_buffers(execution, n);
     while (done < n && code == STEM_OK) {
-        code = read_first(execution, keys + done, n - done, keeps_values, reads, &n_read);
+        code = read_first(execution, keys + done, n - done, heads_only, reads, &n_read);
         if (code == STEM_OK)
             done += n_read;
     }
@@ -114,7 +145,7 @@ static int read_wanted(stem_execution *execution, const stem_slice *keys, size_t
 
 /* Makes all keys known, with their values or without. */
 static int read_through(stem_execution *execution, const stem_slice *keys, size_t n,
-                        bool keeps_values, overlay_entry **entries)
+                        bool heads_only, overlay_entry **entries)
 {
     stem_slice few_wanted[FEW], *wanted = few_wanted;
     stem_read few_reads[FEW], *reads = few_reads;
@@ -134,13 +165,13 @@ static int read_through(stem_execution *execution, const stem_slice *keys, size_
         if (!of) {
             code = STEM_ENOMEM;
         } else if (!of->is_wanted &&
-                   !(keeps_values ? overlay_has_value(of) : overlay_is_known(of))) {
+                   !(heads_only ? overlay_is_known(of) : overlay_has_value(of))) {
             of->is_wanted = true;
             wanted[n_wanted++] = (stem_slice){of->key, keys[i].len};
         }
     }
     if (code == STEM_OK && n_wanted > 0)
-        code = read_wanted(execution, wanted, n_wanted, keeps_values, reads);
+        code = read_wanted(execution, wanted, n_wanted, heads_only, reads);
     for (size_t i = 0; i < n_wanted; i++)
         overlay_entry_of(wanted[i].data)->is_wanted = false;
     return code;
@@ -163,7 +194,7 @@ int stem_execution_read(stem_execution *execution, const stem_slice *keys, size_
     overlay_entry **entries = entries_room(execution, n, few);
     if (!entries)
         return STEM_ENOMEM;
-    int code = read_through(execution, keys, n, true, entries);
+    int code = read_through(execution, keys, n, false, entries);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         values[i] = overlay_value(execution, entries[i]);
     return code;
@@ -179,18 +210,37 @@ static int note_presence(void *context, stem_slice value)
     return STEM_OK;
 }
 
+/* Looks at the engine alone. */
+static int has_now(stem_execution *execution, const stem_slice *keys, size_t n,
+                   bool *is_there)
+{
+    stem_engine *engine = execution->engine;
+    stem_read *reads = stem_execution_room(execution, n * sizeof *reads);
+
+    if (!reads)
+        return STEM_ENOMEM;
+    const int code = engine->ops->read_heads(engine, keys, n, reads);
+    for (size_t i = 0; i < n && code == STEM_OK; i++) {
+        is_there[i] = reads[i].data != NULL;
+        free(reads[i].data);
+    }
+    return code;
+}
+
 int stem_execution_has(stem_execution *execution, const stem_slice *keys, size_t n,
                        bool *is_there)
 {
     overlay_entry *few[FEW];
 
+    if (execution->only_reads && execution->engine->ops->read_heads && n <= HEADS_AT_ONCE)
+        return has_now(execution, keys, n, is_there);
     if (execution->only_reads)
         return stem_execution_read_each(execution, NULL, keys, n, note_presence,
                                         &is_there);
     overlay_entry **entries = entries_room(execution, n, few);
     if (!entries)
         return STEM_ENOMEM;
-    int code = read_through(execution, keys, n, false, entries);
+    int code = read_through(execution, keys, n, true, entries);
     for (size_t i = 0; i < n && code == STEM_OK; i++)
         is_there[i] = overlay_is_there(execution, entries[i]);
     return code;
@@ -207,6 +257,46 @@ static char *copy_bytes(stem_execution *execution, stem_slice bytes)
         memcpy(copy, bytes.data, bytes.len);
     copy[bytes.len] = '\0';
     return copy;
+}
+
+/* ---- What a value is like ---------------------------------------------------------- */
+
+static stem_look look_of(stem_slice value)
+{
+    const size_t len = value.len < STEM_SHORT_VALUE ? value.len : STEM_SHORT_VALUE;
+
+    return (stem_look){value.data != NULL, value.len, {value.data, len}};
+}
+
+/* Looks at the engine alone. */
+static int look_now(stem_execution *execution, stem_slice key, stem_look *look)
+{
+    stem_read read;
+    size_t n_read;
+
+    int code = reserve_buffers(execution, 1);
+    if (code == STEM_OK)
+        code = read_heads(execution->engine, &key, 1, &read, &n_read);
+    if (code != STEM_OK)
+        return code;
+    *look = look_of((stem_slice){read.data, read.data ? read.len : 0});
+    read.len = look->head.len;
+    keep(execution, &read);
+    return STEM_OK;
+}
+
+int stem_execution_look(stem_execution *execution, stem_slice key, stem_look *look)
+{
+    overlay_entry *of;
+
+    if (execution->only_reads)
+        return look_now(execution, key, look);
+    const int code = read_through(execution, &key, 1, true, &of);
+    if (code != STEM_OK)
+        return code;
+    *look = of->written == 0 && of->dropped ? *of->dropped
+                                            : look_of(overlay_value(execution, of));
+    return STEM_OK;
 }
 
 /* ---- Whether a range is empty ----------------------------------------------------- */

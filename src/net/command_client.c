@@ -105,12 +105,18 @@ void stem_serve_client_id(stem_connection *connection, const stem_slice *args,
 /* A word of the line, with nothing in it that could end it. */
 static void add_word(stem_buffer *out, const char *name, const char *word)
 {
+    size_t plain = 0;
+
     stem_buffer_print(out, " %s=", name);
-    for (; *word; word++) {
-        if (*word > ' ' && *word <= '~')
-            stem_buffer_add(out, word, 1);
-        else
+    for (; *word; word += plain) {
+        plain = 0;
+        while (word[plain] > ' ' && word[plain] <= '~')
+            plain++;
+        stem_buffer_add(out, word, plain);
+        if (plain == 0) {
             stem_buffer_print(out, "\\x%02X", (unsigned)(unsigned char)*word);
+            plain = 1;
+        }
     }
 }
 
@@ -150,19 +156,11 @@ static void add_address(stem_buffer *out, const char *label, int fd, name_fn *na
 }
 
 /* Letters for its states, as Redis has them: N for none of the others. */
-static void add_flags(stem_buffer *out, const stem_connection *of)
+static const char *flags_of(const stem_connection *of)
 {
-    char flags[4];
-    size_t n = 0;
-
     if (of->transaction.is_open)
-        flags[n++] = 'x';
-    if (of->is_ending)
-        flags[n++] = 'c';
-    if (n == 0)
-        flags[n++] = 'N';
-    flags[n] = '\0';
-    stem_buffer_print(out, " flags=%s", flags);
+        return of->is_ending ? "xc" : "x";
+    return of->is_ending ? "c" : "N";
 }
 
 static const char *text_or_empty(const char *text)
@@ -186,19 +184,18 @@ static void add_client(stem_buffer *out, const stem_connection *of)
     add_address(out, "laddr", of->fd, getsockname);
     stem_buffer_print(out, " fd=%d", of->fd);
     add_word(out, "name", text_or_empty(of->name));
-    stem_buffer_print(out, " age=%" PRIu64 " idle=%" PRIu64, (now - of->since_ms) / 1000,
-                      (now - of->active_ms) / 1000);
-    add_flags(out, of);
-    stem_buffer_print(out, " db=0 sub=0 psub=0 ssub=0 multi=%lld",
-                      transaction->is_open ? (long long)transaction->n_queued : -1LL);
-    stem_buffer_print(out, " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
-                      of->input_len - of->input_used, of->input_capacity - of->input_len,
-                      transaction->queued_bytes);
-    stem_buffer_print(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=0 tot-mem=%zu events=%s",
-                      output->capacity, output->capacity, waiting,
-                      sizeof *of + of->input_capacity + output->capacity +
-                          transaction->queued_bytes + transaction->watched_bytes,
-                      of->is_blocked ? "rw" : "r");
+    stem_buffer_print(
+        out,
+        " age=%" PRIu64 " idle=%" PRIu64 " flags=%s db=0 sub=0 psub=0 ssub=0 multi=%lld"
+        " qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=0"
+        " omem=0 tot-mem=%zu events=%s",
+        (now - of->since_ms) / 1000, (now - of->active_ms) / 1000, flags_of(of),
+        transaction->is_open ? (long long)transaction->n_queued : -1LL,
+        of->input_len - of->input_used, of->input_capacity - of->input_len,
+        transaction->queued_bytes, output->capacity, output->capacity, waiting,
+        sizeof *of + of->input_capacity + output->capacity + transaction->queued_bytes +
+            transaction->watched_bytes,
+        of->is_blocked ? "rw" : "r");
     add_word(out, "cmd", command);
     add_word(out, "user", of->user ? of->user->name : "default");
     stem_buffer_print(out, " redir=-1 resp=%d", of->output.version);

@@ -1133,24 +1133,70 @@ STEM_API int stem_server_close(stem_server *server);
 /* ---- JSON ------------------------------------------------------------------------- */
 
 /* Values as JSON text, both ways, without loss (docs/format.md, "Values as JSON"):
- * NIL, BOOL, INT, FLOAT, STR, LIST and MAP as JSON's own, the others as objects of one
- * member:
- *   {"$uint": "18446744073709551615"}   {"$float": "NaN"}     {"$bin": "base64"}
+ * NIL, BOOL, INT, UINT, FLOAT, STR, LIST and MAP as JSON's own, the others as objects of
+ * one member:
+ *   {"$float": "NaN"}    {"$bin": "base64"}    {"$str": "base64"}    {"$map": [[1, 2]]}
  *   {"$time": "2026-01-31T12:00:00.5Z"} {"$ext": {"code": 5, "data": "base64"}}
  *   {"$array": {"type": "f32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}}
  * A map's own member that begins with '$' is written with one '$' more. STEM_ENOTSUP
- * in a build without jansson. */
-enum { STEM_JSON_PRETTY = 1 }; /* indented by two blanks */
+ * in a build without JSON. */
+enum {
+    STEM_JSON_PRETTY = 1, /* indented by two blanks */
+    /* Names that begin with '$' are names like any other, as in JSON Schema, OpenAPI and
+     * MongoDB's files, and there are no forms: what JSON has no value for is not written
+     * (STEM_ETYPE). */
+    STEM_JSON_PLAIN = 2,
+    STEM_JSON_FLAT = 4 /* of stem_json_open: the objects in a document are values */
+};
 
-/* The value as JSON; owned: stem_free. NULL on failure. */
+/* The value as JSON; owned: stem_free. NULL on failure. Flags: PRETTY, PLAIN. */
 STEM_API char *stem_json_format(const stem_value *value, int flags);
 /* The value in `len` bytes of JSON text, released with stem_value_free. STEM_EINVAL,
  * with line and column, for what is no JSON, over-deep, not UTF-8, has a name twice in
- * one object, or has a malformed "$" form. */
+ * one object, an integer below -2^63 or above 2^64-1, or a malformed "$" form. A byte order
+ * mark at the beginning is skipped. */
 STEM_API int stem_json_parse(const char *text, size_t len, stem_value *out);
+/* The same with flags: PLAIN. */
+STEM_API int stem_json_parse_flags(const char *text, size_t len, int flags,
+                                   stem_value *out);
+/* Whether the text is JSON, be it a value that can be stored or not. */
+STEM_API bool stem_json_valid(const char *text, size_t len);
 
 STEM_API int stem_put_json(stem_db *db, const char *key, const char *text);
 STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text);
+
+/* A JSON document of any size as the entries of a database: objects are sub-databases, all
+ * else is a value at its path, in the order of the document.
+ *
+ *     stem_json_reader *reader = stem_json_open(read_file, file, NULL, 0, 0);
+ *     while (stem_json_next(reader)) {
+ *         path = stem_json_path(reader, &n);
+ *         value = stem_json_value(reader);
+ *     }
+ *     code = stem_json_close(reader);
+ *
+ * In memory are the largest value, and up to 16 MiB of names, to find one that is twice in an
+ * object; in objects with more the same path may come again. An empty object is an empty MAP;
+ * a member "" is the value of the name that its object has, and an object with nothing else
+ * is a MAP. A reader belongs to one thread at a time. */
+typedef struct stem_json_reader stem_json_reader;
+/* Fills `buffer` with 1 to `size` bytes of the text and says how many: 0 at its end, or a
+ * negative code, with which the reader then fails. */
+typedef ptrdiff_t (*stem_json_source)(void *context, void *buffer, size_t size);
+
+/* Starts before the first entry. All paths begin with the `n` names, which may be none; then
+ * the document has to be an object. Flags: PLAIN, and FLAT. NULL on failure. */
+STEM_API stem_json_reader *stem_json_open(stem_json_source source, void *context,
+                                          const char *const *names, size_t n, int flags);
+/* Steps to the next entry; false at the end of the document and on failure. */
+STEM_API bool stem_json_next(stem_json_reader *reader);
+/* Of the entry, borrowed until the next step. */
+STEM_API const char *const *stem_json_path(const stem_json_reader *reader, size_t *n);
+STEM_API const stem_value *stem_json_value(const stem_json_reader *reader);
+/* Frees the reader, and is the code of its walk: STEM_OK when nothing had failed; STEM_EINVAL
+ * with line and column as stem_json_parse, and for names that cannot be components of a path;
+ * STEM_ENOMEM; what the source failed with. NULL is nothing. */
+STEM_API int stem_json_close(stem_json_reader *reader);
 
 /* ---- Values by pointer ------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # docs/dependencies.md says why each is needed. libc6-dev is only recommended by gcc.
 build_packages=(
     gcc g++ libc6-dev make autoconf automake libtool pkg-config
-    libleveldb-dev libmsgpack-dev libjansson-dev uthash-dev
+    libleveldb-dev libmsgpack-dev uthash-dev
     libevent-dev libhiredis-dev libsodium-dev libssl-dev
 )
 test_packages=(

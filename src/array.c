@@ -75,8 +75,7 @@ static size_t round_up(size_t n)
     return (n + DATA_ALIGN - 1) & ~(size_t)(DATA_ALIGN - 1);
 }
 
-/* Bytes from the object's first to the data's first. */
-static size_t header_len(int ndim)
+size_t stem_array_header_size(int ndim)
 {
     return round_up(EXT32_LEN + FIXED_LEN + 8 * (size_t)ndim);
 }
@@ -109,7 +108,7 @@ size_t stem_array_encoded_size(const stem_array_view *array)
                   STEM_NDIM_MAX);
         return 0;
     }
-    header = header_len(array->ndim);
+    header = stem_array_header_size(array->ndim);
     if (!stem_shape_count(shape_of(array), array->ndim, &count) ||
         count > (STEM_VALUE_MAX - header) / dtypes[array->dtype].size) {
         stem_fail(STEM_EINVAL, "array: takes more than the %d bytes a value may have",
@@ -128,12 +127,11 @@ size_t stem_array_encoded_size(const stem_array_view *array)
     return header + data_len(array);
 }
 
-void stem_array_encode(const stem_array_view *array, unsigned char *out)
+void stem_array_encode_header(const stem_array_view *array, unsigned char *out)
 {
-    size_t header = header_len(array->ndim);
+    size_t header = stem_array_header_size(array->ndim);
     size_t shape_len = 8 * (size_t)array->ndim;
-    size_t len = data_len(array);
-    size_t payload = header - EXT32_LEN + len;
+    size_t payload = header - EXT32_LEN + data_len(array);
 
     out[0] = EXT32_HEAD;
     out[1] = (unsigned char)(payload >> 24);
@@ -146,8 +144,15 @@ void stem_array_encode(const stem_array_view *array, unsigned char *out)
     out += EXT32_LEN + FIXED_LEN;
     memcpy(out, shape_of(array), shape_len);
     memset(out + shape_len, 0, header - EXT32_LEN - FIXED_LEN - shape_len);
+}
+
+void stem_array_encode(const stem_array_view *array, unsigned char *out)
+{
+    size_t len = data_len(array);
+
+    stem_array_encode_header(array, out);
     if (len > 0)
-        memcpy(out - EXT32_LEN - FIXED_LEN + header, array->data, len);
+        memcpy(out + stem_array_header_size(array->ndim), array->data, len);
 }
 
 const char *stem_array_decode(const unsigned char *payload, size_t len,
@@ -167,7 +172,7 @@ const char *stem_array_decode(const unsigned char *payload, size_t len,
         return "an array has an unknown element type";
     if (ndim < 1 || ndim > STEM_NDIM_MAX)
         return "an array does not have 1 to 32 dimensions";
-    header = header_len(ndim) - EXT32_LEN;
+    header = stem_array_header_size(ndim) - EXT32_LEN;
     if (len < header)
         return "an array is cut short";
     if (!stem_shape_count(payload + FIXED_LEN, ndim, &count) ||

@@ -18,6 +18,9 @@ enum {
 size_t stem_array_encoded_size(const stem_array_view *array);
 /* Writes exactly those bytes. */
 void stem_array_encode(const stem_array_view *array, unsigned char *out);
+/* The bytes before the data, and writing them alone. */
+size_t stem_array_header_size(int ndim);
+void stem_array_encode_header(const stem_array_view *array, unsigned char *out);
 
 /* Reads the payload of an ext 78 (what follows the type code) into a view that points
  * into it, aligned or not: NULL, or what is wrong with it. */

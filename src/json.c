@@ -16,9 +16,10 @@
 #include "error.h"
 #include "value.h"
 
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
 
 #include "c_locale.h"
+#include "json_read.h"
 
 /* Gives up what was not needed, and the buffer's hold. */
 static char *take(stem_buffer *buffer)
@@ -35,7 +36,7 @@ static int format(const stem_value *value, int flags, char **json)
     locale_t before;
     int code;
 
-    if ((flags & ~STEM_JSON_PRETTY) != 0)
+    if ((flags & ~(STEM_JSON_PRETTY | STEM_JSON_PLAIN)) != 0)
         return stem_fail(STEM_EINVAL, "unknown flags");
     before = stem_c_locale_enter(&c);
     code = c ? stem_json_write(value, flags, &text)
@@ -51,20 +52,53 @@ static int format(const stem_value *value, int flags, char **json)
     return code;
 }
 
-static int parse(const char *text, size_t len, stem_value *out)
+/* Reads the one value that the text is. */
+static int read_whole(stem_json_text *text, bool is_plain, stem_buffer *bytes)
+{
+    stem_json_values values = {.text = text, .out = bytes, .is_plain = is_plain};
+    int code = stem_json_read_value(&values);
+
+    stem_json_values_free(&values);
+    if (code == STEM_OK && stem_json_skip_blanks(text) >= 0)
+        code = stem_json_unexpected(text, "the end of the text");
+    return code;
+}
+
+static int parse(const char *data, size_t len, int flags, stem_value *out)
 {
     stem_buffer bytes = {0};
+    stem_json_text text;
     locale_t c;
-    locale_t before = stem_c_locale_enter(&c);
-    int code = c ? stem_json_read(text, len, &bytes)
-                 : stem_fail(STEM_ENOMEM, "no memory for the C locale");
+    locale_t before;
+    int code;
 
+    if ((flags & ~STEM_JSON_PLAIN) != 0)
+        return stem_fail(STEM_EINVAL, "unknown flags");
+    stem_json_text_start(&text, data, len);
+    before = stem_c_locale_enter(&c);
+    code = c ? read_whole(&text, (flags & STEM_JSON_PLAIN) != 0, &bytes)
+             : stem_fail(STEM_ENOMEM, "no memory for the C locale");
     stem_c_locale_leave(before, c);
     if (code != STEM_OK) {
         free(bytes.data);
         return code;
     }
     return stem_value_adopt(take(&bytes), bytes.len, out);
+}
+
+bool stem_json_valid(const char *data, size_t len)
+{
+    stem_json_text text;
+    stem_failure saved;
+    bool is_valid;
+
+    if (!data)
+        return false;
+    stem_failure_save(&saved);
+    stem_json_text_start(&text, data, len);
+    is_valid = stem_json_skip_value(&text) == STEM_OK && stem_json_skip_blanks(&text) < 0;
+    stem_failure_restore(&saved);
+    return is_valid;
 }
 
 #else
@@ -77,12 +111,20 @@ static int format(const stem_value *value, int flags, char **json)
     return stem_fail(STEM_ENOTSUP, "this build of Stem has no JSON");
 }
 
-static int parse(const char *text, size_t len, stem_value *out)
+static int parse(const char *text, size_t len, int flags, stem_value *out)
 {
     (void)text;
     (void)len;
+    (void)flags;
     (void)out;
     return stem_fail(STEM_ENOTSUP, "this build of Stem has no JSON");
+}
+
+bool stem_json_valid(const char *data, size_t len)
+{
+    (void)data;
+    (void)len;
+    return false;
 }
 
 #endif
@@ -98,13 +140,18 @@ char *stem_json_format(const stem_value *value, int flags)
     return json;
 }
 
-int stem_json_parse(const char *text, size_t len, stem_value *out)
+int stem_json_parse_flags(const char *text, size_t len, int flags, stem_value *out)
 {
     int code = text && out
-                   ? parse(text, len, out)
+                   ? parse(text, len, flags, out)
                    : stem_fail(STEM_EINVAL, "%s is NULL", text ? "out" : "the text");
 
     return code == STEM_OK ? STEM_OK : stem_fail_at(code, "json parse", NULL);
+}
+
+int stem_json_parse(const char *text, size_t len, stem_value *out)
+{
+    return stem_json_parse_flags(text, len, 0, out);
 }
 
 int stem_put_json(stem_db *db, const char *key, const char *text)
@@ -114,7 +161,7 @@ int stem_put_json(stem_db *db, const char *key, const char *text)
 
     if (code != STEM_OK)
         return code;
-    code = text ? parse(text, strlen(text), &value)
+    code = text ? parse(text, strlen(text), 0, &value)
                 : stem_fail(STEM_EINVAL, "the text is NULL");
     if (code != STEM_OK)
         return stem_db_fail(db, code, "put json", key);

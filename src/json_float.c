@@ -5,7 +5,6 @@
  * payload.
  */
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,21 +221,27 @@ void stem_json_write_float(const void *data, int dtype, stem_buffer *out)
     stem_buffer_add_text(out, text);
 }
 
-bool stem_json_read_float(const json_t *json, int dtype, void *data)
+bool stem_json_read_float(const stem_value *value, int dtype, void *data)
 {
     const struct float_layout *layout = layout_of(dtype);
     uint64_t bits;
+    double x;
 
-    if (json_is_string(json)) {
-        if (!parse_special(json_string_value(json), json_string_length(json), layout,
-                           &bits))
-            return false;
-    } else if (json_is_number(json)) {
-        bits = narrow(json_number_value(json), layout);
-        if (is_special(bits, layout))
+    if (value->type == STEM_STR) {
+        if (!parse_special(value->as.str.data, value->as.str.len, layout, &bits))
             return false;
     } else {
-        return false;
+        if (value->type == STEM_INT)
+            x = (double)value->as.integer;
+        else if (value->type == STEM_UINT)
+            x = (double)value->as.unsigned_;
+        else if (value->type == STEM_FLOAT)
+            x = value->as.real;
+        else
+            return false;
+        bits = narrow(x, layout);
+        if (is_special(bits, layout))
+            return false;
     }
     memcpy(data, &bits, (size_t)layout->size);
     return true;

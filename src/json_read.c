@@ -1,377 +1,485 @@
 /*
- * JSON text to the bytes of a value. jansson reads the text into a tree, the tree is
- * written as canonical MessagePack. On a failure the way back up notes where it was, so
- * that the message can name line and column.
+ * JSON text to the bytes of a value, in one pass: canonical MessagePack is written while the
+ * text is read, and a value is in memory once.
+ *
+ * A container's head says how many elements follow, in the shortest form. It is written one
+ * byte wide, and is made wider when the sixteenth element comes. What lies behind it by then
+ * is moved, if that is little; otherwise the head waits for the end, where all that wait are
+ * made wider in one go. No byte is moved more often than containers of little nest.
  */
-#include <inttypes.h>
-#include <jansson.h>
-#include <msgpack.h>
+#include "json_read.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "array.h"
 #include "error.h"
 #include "json.h"
+#include "json_names.h"
 #include "value.h"
 
-/* A level of a value is at most three of JSON: {"$map": [[key, value]]}. */
-enum { MAX_STEPS = 3 * (STEM_DEPTH_MAX + 1), TIME_EXT_CODE = -1 };
+enum { LITTLE = 64 * 1024, FIX_COUNT = 16, SHORT_COUNT = 65536 };
 
-struct reader {
-    stem_buffer *out;
-    msgpack_packer packer; /* into `out` */
-    size_t n_steps;
-    size_t steps[MAX_STEPS]; /* to the place of a failure, the innermost first */
-};
-
-static int read_value(struct reader *r, json_t *json, int depth);
-
-static int pack_into(void *out, const char *data, size_t len)
+int stem_json_no_memory(void)
 {
-    stem_buffer_add(out, data, len);
-    return 0;
+    return stem_fail(STEM_ENOMEM, "no memory for the value");
 }
 
-/* Passes a code on, and on a failure notes the index at which it happened. */
-static int at(struct reader *r, size_t index, int code)
+void stem_json_values_free(stem_json_values *values)
 {
-    if (code != STEM_OK && r->n_steps < MAX_STEPS)
-        r->steps[r->n_steps++] = index;
-    return code;
+    free(values->heads);
+    values->heads = NULL;
+    values->n_heads = values->heads_room = 0;
 }
 
-static int add_value(struct reader *r, stem_value value)
+int stem_json_add_value(stem_json_values *values, const stem_value *value)
 {
-    size_t size = stem_value_encoded_size(&value);
+    size_t size = stem_value_encoded_size(value);
     unsigned char *room;
 
     if (size == 0)
         return stem_errcode();
-    if ((room = stem_buffer_room(r->out, size)))
-        stem_value_encode(&value, room);
+    room = stem_buffer_room(values->out, size);
+    if (!room)
+        return stem_json_no_memory();
+    stem_value_encode(value, room);
     return STEM_OK;
 }
 
-static int check_depth(int depth)
+/* ---- Heads of containers ------------------------------------------------------------ */
+
+static size_t head_width(uint32_t count)
+{
+    return count < FIX_COUNT ? 1 : count < SHORT_COUNT ? 3 : 5;
+}
+
+static void write_head(unsigned char *out, uint32_t count, bool is_map)
+{
+    switch (head_width(count)) {
+    case 1:
+        out[0] = (unsigned char)((is_map ? 0x80 : 0x90) | count);
+        break;
+    case 3:
+        out[0] = is_map ? 0xDE : 0xDC;
+        out[1] = (unsigned char)(count >> 8);
+        out[2] = (unsigned char)count;
+        break;
+    default:
+        out[0] = is_map ? 0xDF : 0xDD;
+        out[1] = (unsigned char)(count >> 24);
+        out[2] = (unsigned char)(count >> 16);
+        out[3] = (unsigned char)(count >> 8);
+        out[4] = (unsigned char)count;
+        break;
+    }
+}
+
+int stem_json_check_depth(int depth, const stem_json_place *place)
 {
     if (depth < STEM_DEPTH_MAX)
         return STEM_OK;
-    return stem_fail(STEM_EINVAL, "nested deeper than %d levels", STEM_DEPTH_MAX);
+    return stem_json_fail_at(place, "nested deeper than %d levels", STEM_DEPTH_MAX);
 }
 
-static int malformed(const char *form, const char *wanted)
+int stem_json_begin(stem_json_values *values, bool is_map, stem_json_head *head)
 {
-    return stem_fail(STEM_EINVAL, "\"%s\" is not %s", form, wanted);
+    *head = (stem_json_head){.at = values->out->len, .width = 1, .is_map = is_map};
+    return stem_buffer_room(values->out, 1) ? STEM_OK : stem_json_no_memory();
 }
 
-/* The bytes that a string of base64 stands for, owned; NULL after stem_fail. */
-static unsigned char *read_base64(json_t *json, const char *form, size_t *len)
+/* Gets the head that many bytes more, or leaves that to stem_json_finish. */
+static int widen(stem_buffer *out, stem_json_head *head, size_t more)
 {
-    unsigned char *data;
+    size_t content = out->len - head->at - head->width;
+    char *start;
 
-    if (!json_is_string(json)) {
-        malformed(form, "bytes in base64");
-        return NULL;
-    }
-    data = malloc(json_string_length(json) + 1);
-    if (!data) {
-        stem_fail(STEM_ENOMEM, "no memory for the bytes of \"%s\"", form);
-        return NULL;
-    }
-    if (stem_base64_decode(json_string_value(json), json_string_length(json), data, len))
-        return data;
-    free(data);
-    malformed(form, "bytes in base64");
-    return NULL;
-}
-
-static int read_bin(struct reader *r, json_t *content, int depth)
-{
-    size_t len;
-    unsigned char *data = read_base64(content, "$bin", &len);
-    int code = data ? add_value(r, stem_bin(data, len)) : stem_errcode();
-
-    (void)depth;
-    free(data);
-    return code;
-}
-
-static int read_str(struct reader *r, json_t *content, int depth)
-{
-    size_t len;
-    unsigned char *data = read_base64(content, "$str", &len);
-    int code = data ? add_value(r, stem_strn((char *)data, len)) : stem_errcode();
-
-    (void)depth;
-    free(data);
-    return code;
-}
-
-static int read_uint(struct reader *r, json_t *content, int depth)
-{
-    uint64_t x;
-
-    (void)depth;
-    if (!json_is_string(content) ||
-        !stem_json_read_uint(json_string_value(content), json_string_length(content), &x))
-        return malformed("$uint", "a string of digits up to 18446744073709551615");
-    return add_value(r, stem_uint(x));
-}
-
-static int read_float(struct reader *r, json_t *content, int depth)
-{
-    double x;
-
-    (void)depth;
-    if (!json_is_string(content) || !stem_json_read_float(content, STEM_F64, &x))
-        return malformed("$float", "\"NaN\", \"Infinity\", \"-Infinity\" or the bits of "
-                                   "a NaN as \"0x7ff8000000000001\"");
-    return add_value(r, stem_float(x));
-}
-
-static int read_time(struct reader *r, json_t *content, int depth)
-{
-    const json_t *seconds = json_array_get(content, 0);
-    const json_t *nanoseconds = json_array_get(content, 1);
-    stem_timestamp time;
-
-    (void)depth;
-    if (json_is_string(content) &&
-        stem_time_parse(json_string_value(content), json_string_length(content), &time))
-        return add_value(r, stem_time(time.seconds, time.nanoseconds));
-    if (json_array_size(content) != 2 || !json_is_integer(seconds) ||
-        !json_is_integer(nanoseconds) || json_integer_value(nanoseconds) < 0 ||
-        json_integer_value(nanoseconds) > 999999999)
-        return malformed("$time", "a moment as \"2026-01-31T12:00:00.5Z\" or [seconds, "
-                                  "nanoseconds]");
-    return add_value(r, stem_time(json_integer_value(seconds),
-                                  (uint32_t)json_integer_value(nanoseconds)));
-}
-
-static int read_ext(struct reader *r, json_t *content, int depth)
-{
-    const json_t *code = json_object_get(content, "code");
-    json_t *text = json_object_get(content, "data");
-    json_int_t number = json_integer_value(code);
-    unsigned char *data;
-    size_t len;
-
-    (void)depth;
-    if (json_object_size(content) != 2 || !json_is_integer(code) || !text)
-        return malformed("$ext", "an object of \"code\" and \"data\"");
-    if (number < INT8_MIN || number > INT8_MAX || number == STEM_ARRAY_EXT_CODE ||
-        number == TIME_EXT_CODE)
-        return stem_fail(STEM_EINVAL,
-                         "\"$ext\": %" PRId64 " is no code of an application",
-                         (int64_t)number);
-    data = read_base64(text, "$ext", &len);
-    if (!data)
-        return stem_errcode();
-    /* Not through add_value, which refuses the codes that can only be read. */
-    if (len <= UINT32_MAX) {
-        msgpack_pack_ext(&r->packer, len, (int8_t)number);
-        msgpack_pack_ext_body(&r->packer, data, len);
-    }
-    free(data);
-    return len <= UINT32_MAX ? STEM_OK : malformed("$ext", "less than 4 GiB");
-}
-
-static int read_array(struct reader *r, json_t *content, int depth)
-{
-    (void)depth;
-    return stem_json_read_array(content, r->out);
-}
-
-static int begin_container(struct reader *r, size_t n, int depth, bool is_map)
-{
-    int code = check_depth(depth);
-
-    if (code != STEM_OK)
-        return code;
-    if (n > UINT32_MAX)
-        return stem_fail(STEM_EINVAL, "more than %" PRIu32 " members", UINT32_MAX);
-    if (is_map)
-        msgpack_pack_map(&r->packer, n);
-    else
-        msgpack_pack_array(&r->packer, n);
+    if (content > LITTLE)
+        return STEM_OK;
+    if (!stem_buffer_room(out, more))
+        return stem_json_no_memory();
+    start = out->data + head->at + head->width;
+    memmove(start + more, start, content);
+    head->width = (unsigned char)(head->width + more);
     return STEM_OK;
 }
 
-static int read_pairs(struct reader *r, json_t *content, int depth)
+int stem_json_count(stem_json_values *values, stem_json_head *head)
 {
-    size_t n = json_array_size(content);
+    size_t width = head_width(++head->count);
+
+    if (values->out->len > STEM_VALUE_MAX) {
+        const stem_json_place place = stem_json_text_place(values->text);
+
+        return stem_json_fail_at(&place, "a value of more than %d bytes", STEM_VALUE_MAX);
+    }
+    return width == head_width(head->count - 1) || width == head->width
+               ? STEM_OK
+               : widen(values->out, head, width - head->width);
+}
+
+int stem_json_end(stem_json_values *values, const stem_json_head *head)
+{
+    if (head->width == head_width(head->count)) {
+        write_head((unsigned char *)values->out->data + head->at, head->count,
+                   head->is_map);
+        return STEM_OK;
+    }
+    if (values->n_heads == values->heads_room) {
+        size_t room = 2 * values->heads_room + 16;
+        stem_json_head *heads = realloc(values->heads, room * sizeof *heads);
+
+        if (!heads)
+            return stem_json_no_memory();
+        values->heads = heads;
+        values->heads_room = room;
+    }
+    values->heads[values->n_heads++] = *head;
+    return STEM_OK;
+}
+
+static int compare_heads(const void *left, const void *right)
+{
+    const stem_json_head *a = left;
+    const stem_json_head *b = right;
+
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+/* From the last head to the first, so that each byte is moved once. */
+int stem_json_finish(stem_json_values *values, size_t start)
+{
+    stem_buffer *out = values->out;
+    size_t end = out->len;
+    size_t more = 0;
+    size_t first = values->n_heads;
+
+    while (first > 0 && values->heads[first - 1].at >= start) {
+        first--;
+        more += head_width(values->heads[first].count) - values->heads[first].width;
+    }
+    if (more > 0) {
+        if (!stem_buffer_room(out, more))
+            return stem_json_no_memory();
+        qsort(values->heads + first, values->n_heads - first, sizeof *values->heads,
+              compare_heads);
+    }
+    while (values->n_heads > first) {
+        const stem_json_head *head = &values->heads[--values->n_heads];
+        size_t content = head->at + head->width;
+
+        memmove(out->data + content + more, out->data + content, end - content);
+        more -= head_width(head->count) - head->width;
+        write_head((unsigned char *)out->data + head->at + more, head->count,
+                   head->is_map);
+        end = head->at;
+    }
+    if (out->len - start > STEM_VALUE_MAX)
+        return stem_fail(STEM_EINVAL, "a value of %zu bytes, and it may have %d",
+                         out->len - start, STEM_VALUE_MAX);
+    return STEM_OK;
+}
+
+/* ---- Strings and names -------------------------------------------------------------- */
+
+static size_t str_head_width(size_t len)
+{
+    return len <= 31 ? 1 : len <= UINT8_MAX ? 2 : len <= UINT16_MAX ? 3 : 5;
+}
+
+/* Puts the head in front of a string's bytes, which begin one byte behind `start`. */
+static int add_str_head(stem_buffer *out, size_t start)
+{
+    size_t len = out->len - start - 1;
+    size_t width = str_head_width(len);
+    unsigned char *head;
+
+    if (width > 1) {
+        if (!stem_buffer_room(out, width - 1))
+            return stem_json_no_memory();
+        memmove(out->data + start + width, out->data + start + 1, len);
+    }
+    head = (unsigned char *)out->data + start;
+    if (width == 1) {
+        head[0] = (unsigned char)(0xA0 | len);
+        return STEM_OK;
+    }
+    head[0] = width == 2 ? 0xD9 : width == 3 ? 0xDA : 0xDB;
+    for (size_t i = 1; i < width; i++)
+        head[i] = (unsigned char)(len >> 8 * (width - 1 - i));
+    return STEM_OK;
+}
+
+static int read_str(stem_json_values *values)
+{
+    stem_buffer *out = values->out;
+    size_t start = out->len;
     int code;
 
-    if (!json_is_array(content))
-        return malformed("$map", "a list of [key, value] pairs");
-    code = begin_container(r, n, depth, true);
-    for (size_t i = 0; code == STEM_OK && i < n; i++) {
-        json_t *pair = json_array_get(content, i);
-
-        if (json_array_size(pair) != 2)
-            code = malformed("$map", "a list of [key, value] pairs");
-        for (size_t k = 0; code == STEM_OK && k < 2; k++)
-            code = at(r, k, read_value(r, json_array_get(pair, k), depth + 1));
-        at(r, i, code);
-    }
-    return code;
+    if (!stem_buffer_room(out, 1))
+        return stem_json_no_memory();
+    code = stem_json_read_string(values->text, out);
+    return code == STEM_OK ? add_str_head(out, start) : code;
 }
 
-static const struct form {
+int stem_json_read_name(stem_json_values *values, stem_json_name_kind *kind)
+{
+    stem_buffer *out = values->out;
+    size_t start = out->len;
+    stem_json_place place;
     const char *name;
-    int (*read)(struct reader *r, json_t *content, int depth);
-} forms[] = {
-    {"$array", read_array}, {"$bin", read_bin},   {"$ext", read_ext},
-    {"$float", read_float}, {"$map", read_pairs}, {"$str", read_str},
-    {"$time", read_time},   {"$uint", read_uint},
-};
-
-static int read_form(struct reader *r, const char *name, json_t *content, int depth)
-{
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (strcmp(name, forms[i].name) == 0)
-            return at(r, 0, forms[i].read(r, content, depth));
-    }
-    return stem_fail(STEM_EINVAL,
-                     "\"%.64s\" is no form of a value; a member of that name is written "
-                     "\"$%.64s\"",
-                     name, name);
-}
-
-static bool is_form_name(const char *name)
-{
-    return name[0] == '$' && name[1] != '$';
-}
-
-static int read_object(struct reader *r, json_t *object, int depth)
-{
-    const char *name;
-    json_t *member;
-    size_t i = 0;
+    size_t len;
     int code;
 
-    name = json_object_iter_key(json_object_iter(object));
-    if (json_object_size(object) == 1 && is_form_name(name))
-        return read_form(r, name, json_object_get(object, name), depth);
-    code = begin_container(r, json_object_size(object), depth, true);
+    if (stem_json_skip_blanks(values->text) != '"')
+        return stem_json_unexpected(values->text, "a name");
+    place = stem_json_text_place(values->text);
+    if (!stem_buffer_room(out, 1))
+        return stem_json_no_memory();
+    code = stem_json_read_string(values->text, out);
     if (code != STEM_OK)
         return code;
-    json_object_foreach(object, name, member)
-    {
-        if (is_form_name(name))
-            return at(r, i,
-                      stem_fail(STEM_EINVAL,
-                                "\"%.64s\" stands among other members; a member of that "
-                                "name is written \"$%.64s\"",
-                                name, name));
-        code = add_value(r, stem_str(name[0] == '$' ? name + 1 : name));
+    name = out->data + start + 1;
+    len = out->len - start - 1;
+    if (memchr(name, '\0', len))
+        return stem_json_fail_at(&place, "a NUL (\\u0000) in a name");
+    *kind = STEM_JSON_NAME;
+    if (!values->is_plain && len > 0 && name[0] == '$') {
+        if (len == 1 || name[1] != '$') {
+            *kind = STEM_JSON_FORM;
+        } else {
+            memmove(out->data + start + 1, name + 1, len - 1);
+            out->len--;
+        }
+    }
+    return add_str_head(out, start);
+}
+
+/* ---- Lists and objects -------------------------------------------------------------- */
+
+/* Skips the blanks and the mark behind an element or a member: true when it was the last. */
+static int skip_separator(stem_json_text *text, char close, bool *is_last)
+{
+    int byte = stem_json_skip_blanks(text);
+
+    if (byte != ',' && byte != close)
+        return stem_json_unexpected(text, close == '}' ? "',' or '}'" : "',' or ']'");
+    text->next++;
+    *is_last = byte == close;
+    return STEM_OK;
+}
+
+int stem_json_read_elements(stem_json_values *values, stem_json_element *read,
+                            void *context, int depth)
+{
+    stem_json_text *text = values->text;
+    bool is_last = false;
+
+    text->next++;
+    if (stem_json_skip_blanks(text) == ']') {
+        text->next++;
+        return STEM_OK;
+    }
+    while (!is_last) {
+        int code = read(values, context, depth);
+
         if (code == STEM_OK)
-            code = read_value(r, member, depth + 1);
+            code = skip_separator(text, ']', &is_last);
         if (code != STEM_OK)
-            return at(r, i, code);
-        i++;
+            return code;
     }
     return STEM_OK;
 }
 
-static int read_list(struct reader *r, json_t *list, int depth)
+static int read_element(stem_json_values *values, void *head, int depth)
 {
-    size_t n = json_array_size(list);
-    int code = begin_container(r, n, depth, false);
+    int code = stem_json_count(values, head);
 
-    for (size_t i = 0; code == STEM_OK && i < n; i++)
-        code = at(r, i, read_value(r, json_array_get(list, i), depth + 1));
-    return code;
+    return code == STEM_OK ? stem_json_read_inside(values, depth) : code;
 }
 
-static int read_value(struct reader *r, json_t *json, int depth)
+static int read_list(stem_json_values *values, int depth)
 {
-    if (r->out->failed)
-        return stem_fail(STEM_ENOMEM, "no memory for the value");
-    switch (json_typeof(json)) {
-    case JSON_OBJECT:
-        return read_object(r, json, depth);
-    case JSON_ARRAY:
-        return read_list(r, json, depth);
-    case JSON_STRING:
-        return add_value(r, stem_strn(json_string_value(json), json_string_length(json)));
-    case JSON_INTEGER:
-        return add_value(r, stem_int(json_integer_value(json)));
-    case JSON_REAL:
-        return add_value(r, stem_float(json_real_value(json)));
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return add_value(r, stem_bool(json_is_true(json)));
-    default: /* JSON_NULL */
-        return add_value(r, stem_nil());
+    const stem_json_place place = stem_json_text_place(values->text);
+    stem_json_head head;
+    int code = stem_json_check_depth(depth, &place);
+
+    if (code == STEM_OK)
+        code = stem_json_begin(values, false, &head);
+    if (code == STEM_OK)
+        code = stem_json_read_elements(values, read_element, &head, depth + 1);
+    return code == STEM_OK ? stem_json_end(values, &head) : code;
+}
+
+/* Remembers the name that begins at `at`, in a map that is being read. */
+static int add_name(stem_json_values *values, const stem_json_head *head, size_t at,
+                    stem_json_names *names)
+{
+    /* From behind the head, which may move them all. */
+    size_t start = head->at + head->width;
+    const unsigned char *block = (const unsigned char *)values->out->data + start;
+
+    if (at - start > UINT32_MAX ||
+        !stem_json_names_add(names, block, (uint32_t)(at - start)))
+        return stem_json_no_memory();
+    return STEM_OK;
+}
+
+static int check_names(const stem_json_values *values, const stem_json_head *head,
+                       const stem_json_place *place, stem_json_names *names)
+{
+    const unsigned char *block =
+        (const unsigned char *)values->out->data + head->at + head->width;
+    uint32_t offset;
+    size_t len;
+    const char *name;
+
+    if (!stem_json_names_repeat(names, block, &offset))
+        return STEM_OK;
+    name = stem_json_name_text(block + offset, &len);
+    return stem_json_fail_at(place, "the name \"%.*s\" is twice in the object",
+                             (int)(len < 64 ? len : 64), name);
+}
+
+/* Reads a member, whose name begins at `at`, from the colon on. */
+static int read_member(stem_json_values *values, size_t at, stem_json_name_kind kind,
+                       int depth)
+{
+    stem_json_place place;
+    size_t len;
+    const char *name;
+    int code = stem_json_skip_byte(values->text, ':', "':'");
+
+    if (code != STEM_OK)
+        return code;
+    stem_json_skip_blanks(values->text);
+    if (kind == STEM_JSON_NAME)
+        return stem_json_read_inside(values, depth);
+    place = stem_json_text_place(values->text);
+    name = stem_json_name_text((const unsigned char *)values->out->data + at, &len);
+    return stem_json_refuse_form(&place, name, len);
+}
+
+/* Reads members from the first one on, whose name has been read. */
+static int read_members(stem_json_values *values, stem_json_head *head,
+                        stem_json_names *names, int depth)
+{
+    size_t at = head->at + head->width;
+    stem_json_name_kind kind = STEM_JSON_NAME;
+    bool is_last;
+
+    head->count = 1;
+    for (;;) {
+        int code = add_name(values, head, at, names);
+
+        if (code == STEM_OK)
+            code = read_member(values, at, kind, depth);
+        if (code == STEM_OK)
+            code = skip_separator(values->text, '}', &is_last);
+        if (code != STEM_OK || is_last)
+            return code;
+        code = stem_json_count(values, head);
+        at = values->out->len;
+        if (code == STEM_OK)
+            code = stem_json_read_name(values, &kind);
+        if (code != STEM_OK)
+            return code;
     }
 }
 
-/* jansson's complaint as Stem's. */
-static int refuse_text(const json_error_t *error)
+/* Reads an object from its first name on, which has been read behind the head's byte. */
+static int read_map(stem_json_values *values, stem_json_head *head,
+                    const stem_json_place *place, int depth)
 {
-    bool is_big_integer = strncmp(error->text, "too big integer", 15) == 0;
+    stem_json_names names = {0};
+    int code = stem_json_check_depth(depth, place);
 
-    /* It leaves no text when memory fails. */
-    if (!error->text[0])
-        return stem_fail(STEM_ENOMEM, "no memory to read the JSON text");
-    return stem_fail(STEM_EINVAL, "line %d, column %d: %s%s", error->line, error->column,
-                     error->text,
-                     is_big_integer ? "; above 9223372036854775807 write {\"$uint\": "
-                                      "\"18446744073709551615\"}"
-                                    : "");
+    if (code == STEM_OK)
+        code = read_members(values, head, &names, depth + 1);
+    if (code == STEM_OK)
+        code = check_names(values, head, place, &names);
+    stem_json_names_free(&names);
+    return code == STEM_OK ? stem_json_end(values, head) : code;
 }
 
-/* The tree of a text, or NULL after stem_fail. */
-static json_t *load_tree(const char *text, size_t len)
+static int read_object(stem_json_values *values, int depth)
 {
-    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
-    json_error_t error = {.line = 0};
-    const char *nul = memchr(text, '\0', len);
-    json_t *tree;
-    /* Volatile: a compiler may leave out an allocation that nothing uses. */
-    void *volatile room;
+    const stem_json_place place = stem_json_text_place(values->text);
+    stem_json_name_kind kind;
+    stem_json_head head;
+    int code = stem_json_begin(values, true, &head);
 
-    /* Behind a number or a word jansson steps over a NUL as if it were not there. */
-    if (nul) {
-        stem_fail(STEM_EINVAL, "byte %zu of the JSON text is NUL", (size_t)(nul - text));
-        return NULL;
+    if (code != STEM_OK)
+        return code;
+    values->text->next++;
+    if (stem_json_skip_blanks(values->text) == '}') {
+        values->text->next++;
+        code = stem_json_check_depth(depth, &place);
+        return code == STEM_OK ? stem_json_end(values, &head) : code;
     }
-    /* jansson does not notice when the buffer of a long token cannot grow, and reads past
-     * it. It takes three times the text at most, so that much must be there. */
-    room = len < SIZE_MAX / 4 ? malloc(3 * len + 64) : NULL;
-    if (!room) {
-        stem_fail(STEM_ENOMEM, "no memory to read %zu bytes of JSON text", len);
-        return NULL;
-    }
-    free(room);
-    tree = json_loadb(text, len, flags, &error);
-    if (!tree)
-        refuse_text(&error);
-    return tree;
+    code = stem_json_read_name(values, &kind);
+    if (code != STEM_OK)
+        return code;
+    return kind == STEM_JSON_FORM ? stem_json_read_form(values, head.at, &place, depth)
+                                  : read_map(values, &head, &place, depth);
 }
 
-int stem_json_read(const char *text, size_t len, stem_buffer *out)
+static int read_word(stem_json_values *values, const char *word, stem_value value)
 {
-    struct reader r = {.out = out};
-    json_t *tree = load_tree(text, len);
+    int code = stem_json_skip_word(values->text, word);
+
+    return code == STEM_OK ? stem_json_add_value(values, &value) : code;
+}
+
+static int read_number(stem_json_values *values)
+{
+    stem_value number;
+    int code = stem_json_read_number(values->text, &number);
+
+    return code == STEM_OK ? stem_json_add_value(values, &number) : code;
+}
+
+int stem_json_read_inside(stem_json_values *values, int depth)
+{
+    int byte = stem_json_skip_blanks(values->text);
+
+    switch (byte) {
+    case '{':
+        return read_object(values, depth);
+    case '[':
+        return read_list(values, depth);
+    case '"':
+        return read_str(values);
+    case 't':
+        return read_word(values, "true", stem_bool(true));
+    case 'f':
+        return read_word(values, "false", stem_bool(false));
+    case 'n':
+        return read_word(values, "null", stem_nil());
+    default:
+        if (byte != '-' && (byte < '0' || byte > '9'))
+            return stem_json_unexpected(values->text, "a value");
+        return read_number(values);
+    }
+}
+
+int stem_json_read_value(stem_json_values *values)
+{
+    size_t start = values->out->len;
+    int code = stem_json_read_inside(values, 0);
+
+    return code == STEM_OK ? stem_json_finish(values, start) : code;
+}
+
+int stem_json_read_content(stem_json_values *values, size_t start, stem_value *content)
+{
+    const bool is_plain = values->is_plain;
+    bool needs_copy;
     int code;
 
-    if (!tree)
-        return stem_errcode();
-    msgpack_packer_init(&r.packer, out, pack_into);
-    code = read_value(&r, tree, 0);
-    json_decref(tree);
-    if (out->failed)
-        return stem_fail(STEM_ENOMEM, "no memory for the value");
-    if (code != STEM_OK && code != STEM_ENOMEM) {
-        char operation[64];
-        stem_place place;
-
-        stem_json_place(text, len, r.steps, r.n_steps, &place);
-        snprintf(operation, sizeof operation, "line %zu, column %zu", place.line,
-                 place.column);
-        stem_fail_at(code, operation, NULL);
-    }
-    return code;
+    values->is_plain = true;
+    code = stem_json_read_value(values);
+    values->is_plain = is_plain;
+    if (code != STEM_OK)
+        return code;
+    return stem_value_decode(values->out->data + start, values->out->len - start, content,
+                             &needs_copy);
 }

@@ -1,10 +1,9 @@
 /*
- * Values to JSON text. jansson writes the strings; lists and maps are walked where they
- * lie, so that a large value never becomes a tree of small ones. Numeric arrays and the
- * one-member forms stay on one line, indented or not.
+ * Values to JSON text. Lists and maps are walked where they lie, so that a large value never
+ * becomes a tree of small ones. Numeric arrays and the one-member forms stay on one line,
+ * indented or not.
  */
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +12,15 @@
 #include "array.h"
 #include "error.h"
 #include "json.h"
+#include "utf8.h"
 
 enum { INDENT = 2, NANOSECONDS_MAX = 999999999 };
 
 struct writer {
     stem_buffer *out;
     bool is_pretty;
-    int code; /* STEM_OK, or the first failure */
+    bool is_plain; /* names that begin with '$' as they are, and no forms */
+    int code;      /* STEM_OK, or the first failure */
 };
 
 static void write_value(struct writer *w, const stem_value *value, int depth);
@@ -47,36 +48,63 @@ static void end_items(struct writer *w, bool is_empty, int depth)
         begin_item(w, true, depth);
 }
 
-/* A jansson string of the bytes, or NULL when they are not UTF-8. */
-static json_t *make_string(struct writer *w, const char *data, size_t len)
+/* The length of the UTF-8 that the bytes begin with. */
+static size_t utf8_len(const char *data, size_t len)
 {
-    json_t *string = json_stringn(len > 0 ? data : "", len);
-    json_t *unchecked;
+    const unsigned char *p = (const unsigned char *)data;
+    size_t at = 0;
 
-    if (string)
-        return string;
-    /* jansson says NULL for bad bytes and for no memory; only the latter fails the call
-     * that does not check as well. */
-    unchecked = json_stringn_nocheck(data, len);
-    if (!unchecked)
-        w->out->failed = true;
-    json_decref(unchecked);
-    return NULL;
+    while (at < len) {
+        size_t n = p[at] < 0x80 ? 1 : stem_utf8_sequence(p + at, len - at);
+
+        if (n == 0)
+            break;
+        at += n;
+    }
+    return at;
 }
 
-static int add_chunk(const char *text, size_t len, void *out)
+static bool is_utf8(const stem_string *text)
 {
-    stem_buffer_add(out, text, len);
-    return ((stem_buffer *)out)->failed ? -1 : 0;
+    return utf8_len(text->data, text->len) == text->len;
 }
 
-/* Writes a string that make_string made, and lets it go. */
-static void write_string(struct writer *w, json_t *string)
+static void write_escape(struct writer *w, unsigned char c)
 {
-    /* The text is known to be good: what fails is memory. */
-    if (json_dump_callback(string, add_chunk, w->out, JSON_ENCODE_ANY) != 0)
-        w->out->failed = true;
-    json_decref(string);
+    static const char named[] = "\"\\\b\f\n\r\t";
+    static const char names[] = "\"\\bfnrt";
+    const char *name = c ? strchr(named, c) : NULL;
+    char text[8];
+
+    if (name)
+        snprintf(text, sizeof text, "\\%c", names[name - named]);
+    else
+        snprintf(text, sizeof text, "\\u%04X", c);
+    add(w, text);
+}
+
+/* Writes what stands between the quotes of a string that is UTF-8. */
+static void write_characters(struct writer *w, const stem_string *text)
+{
+    const unsigned char *p = (const unsigned char *)text->data;
+    size_t begin = 0;
+
+    for (size_t i = 0; i < text->len; i++) {
+        if (p[i] >= ' ' && p[i] != '"' && p[i] != '\\')
+            continue;
+        stem_buffer_add(w->out, p + begin, i - begin);
+        write_escape(w, p[i]);
+        begin = i + 1;
+    }
+    if (text->len > begin)
+        stem_buffer_add(w->out, p + begin, text->len - begin);
+}
+
+/* Notes that plain JSON cannot say the value; what is written then is of no use. */
+static void refuse_form(struct writer *w, const char *what)
+{
+    if (w->is_plain && w->code == STEM_OK)
+        w->code = stem_fail(STEM_ETYPE, "plain JSON has no %s", what);
 }
 
 static void write_base64(struct writer *w, const void *data, size_t len)
@@ -92,12 +120,13 @@ static void write_base64(struct writer *w, const void *data, size_t len)
 
 static void write_str(struct writer *w, const stem_string *str)
 {
-    json_t *string = make_string(w, str->data, str->len);
-
-    if (string) {
-        write_string(w, string);
+    if (is_utf8(str)) {
+        add(w, "\"");
+        write_characters(w, str);
+        add(w, "\"");
         return;
     }
+    refuse_form(w, "strings that are not UTF-8");
     add(w, "{\"$str\": ");
     write_base64(w, str->data, str->len);
     add(w, "}");
@@ -109,6 +138,7 @@ static void write_float(struct writer *w, double x)
         stem_json_write_real(x, w->out);
         return;
     }
+    refuse_form(w, "floats that are infinite or not a number");
     add(w, "{\"$float\": ");
     stem_json_write_float(&x, STEM_F64, w->out);
     add(w, "}");
@@ -119,6 +149,7 @@ static void write_time(struct writer *w, const stem_timestamp *time)
     char calendar[STEM_TIME_TEXT_MAX];
     char text[80];
 
+    refuse_form(w, "times");
     if (stem_time_format(time, calendar))
         snprintf(text, sizeof text, "{\"$time\": \"%s\"}", calendar);
     else
@@ -131,6 +162,7 @@ static void write_ext(struct writer *w, const stem_ext_view *ext)
 {
     char text[48];
 
+    refuse_form(w, "values of type ext");
     snprintf(text, sizeof text, "{\"$ext\": {\"code\": %d, \"data\": ", ext->code);
     add(w, text);
     write_base64(w, ext->data, ext->len);
@@ -182,6 +214,7 @@ static void write_pairs(struct writer *w, const stem_value *map, int depth)
     stem_value value;
     bool is_first = true;
 
+    refuse_form(w, "maps with other keys than names");
     add(w, "{\"$map\": [");
     start(w, &cursor, map);
     while (next(w, &cursor, &key, &value)) {
@@ -199,17 +232,12 @@ static void write_pairs(struct writer *w, const stem_value *map, int depth)
     add(w, "]}");
 }
 
-/* Whether the key can be a member's name. jansson reads no name with a NUL in it. */
-static bool is_name(struct writer *w, const stem_value *key)
+/* Whether the key can be a member's name: a name with a NUL in it is not read. */
+static bool is_name(const stem_value *key)
 {
-    json_t *string;
-
-    if (key->type != STEM_STR ||
-        (key->as.str.len > 0 && memchr(key->as.str.data, '\0', key->as.str.len)))
-        return false;
-    string = make_string(w, key->as.str.data, key->as.str.len);
-    json_decref(string);
-    return string != NULL;
+    return key->type == STEM_STR &&
+           (key->as.str.len == 0 || !memchr(key->as.str.data, '\0', key->as.str.len)) &&
+           is_utf8(&key->as.str);
 }
 
 static int compare_names(const void *left, const void *right)
@@ -237,7 +265,7 @@ static bool is_object(struct writer *w, const stem_value *map)
         w->out->failed = true;
     start(w, &cursor, map);
     while (fits && next(w, &cursor, &key, &value)) {
-        if ((fits = is_name(w, &key)))
+        if ((fits = is_name(&key)))
             names[n++] = key.as.str;
         stem_value_free(&key);
         stem_value_free(&value);
@@ -254,20 +282,11 @@ static bool is_object(struct writer *w, const stem_value *map)
 /* A member's name: one '$' more when it begins with one. */
 static void write_name(struct writer *w, const stem_string *name)
 {
-    json_t *string = make_string(w, name->data, name->len);
-    bool is_doubled = name->len > 0 && name->data[0] == '$';
-    size_t at;
+    bool is_doubled = !w->is_plain && name->len > 0 && name->data[0] == '$';
 
-    if (!string)
-        return;
-    if (is_doubled)
-        add(w, "\"");
-    at = w->out->len;
-    write_string(w, string);
-    /* The quote that jansson wrote becomes the second '$'. */
-    if (is_doubled && !w->out->failed)
-        w->out->data[at] = '$';
-    add(w, ": ");
+    add(w, is_doubled ? "\"$" : "\"");
+    write_characters(w, name);
+    add(w, "\": ");
 }
 
 static void write_object(struct writer *w, const stem_value *map, int depth)
@@ -306,7 +325,7 @@ static void write_value(struct writer *w, const stem_value *value, int depth)
         add(w, text);
         break;
     case STEM_UINT:
-        snprintf(text, sizeof text, "{\"$uint\": \"%" PRIu64 "\"}", value->as.unsigned_);
+        snprintf(text, sizeof text, "%" PRIu64, value->as.unsigned_);
         add(w, text);
         break;
     case STEM_FLOAT:
@@ -316,6 +335,7 @@ static void write_value(struct writer *w, const stem_value *value, int depth)
         write_str(w, &value->as.str);
         break;
     case STEM_BIN:
+        refuse_form(w, "bytes");
         add(w, "{\"$bin\": ");
         write_base64(w, value->as.bin.data, value->as.bin.len);
         add(w, "}");
@@ -324,6 +344,7 @@ static void write_value(struct writer *w, const stem_value *value, int depth)
         write_time(w, &value->as.time);
         break;
     case STEM_ARRAY:
+        refuse_form(w, "numeric arrays");
         stem_json_write_array(&value->as.array, w->out);
         break;
     case STEM_LIST:
@@ -375,7 +396,9 @@ static int check(const stem_value *value)
 
 int stem_json_write(const stem_value *value, int flags, stem_buffer *out)
 {
-    struct writer w = {.out = out, .is_pretty = (flags & STEM_JSON_PRETTY) != 0};
+    struct writer w = {.out = out,
+                       .is_pretty = (flags & STEM_JSON_PRETTY) != 0,
+                       .is_plain = (flags & STEM_JSON_PLAIN) != 0};
     stem_value inside = {0};
     int code = check(value);
 

@@ -172,7 +172,7 @@ static int get_or_fallback(world *w)
     return number == (code == STEM_OK ? 41 : -1) ? code : WRONG_OUTPUT;
 }
 
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
 static int put_json(world *w)
 {
     return stem_put_json(w->place, "json", "{\"a\": [1, 2.5, \"text\", null]}");
@@ -578,7 +578,7 @@ const operation operations[] = {
     {"get", "place/bin", get_bin, ONE_COMMIT, STEM_OK},
     {"get", "place/array", get_array, ONE_COMMIT, STEM_OK},
     {"get", "place/int", get_or_fallback, ONE_COMMIT, STEM_OK},
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
     {"put", "place/json", put_json, ONE_COMMIT, STEM_OK},
     {"get", "place/list", get_json, ONE_COMMIT, STEM_OK},
 #endif

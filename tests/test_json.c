@@ -25,8 +25,8 @@ START_TEST(scalars_are_json_values)
     assert_json(stem_int(-42), "-42");
     assert_json(stem_int(INT64_MAX), "9223372036854775807");
     assert_json(stem_int(INT64_MIN), "-9223372036854775808");
-    assert_json(stem_uint(UINT64_C(1) << 63), "{\"$uint\": \"9223372036854775808\"}");
-    assert_json(stem_uint(UINT64_MAX), "{\"$uint\": \"18446744073709551615\"}");
+    assert_json(stem_uint(UINT64_C(1) << 63), "9223372036854775808");
+    assert_json(stem_uint(UINT64_MAX), "18446744073709551615");
     assert_json(stem_str("caf\xC3\xA9 \"x\"\\\n\x01/"),
                 "\"caf\xC3\xA9 \\\"x\\\"\\\\\\n\\u0001/\"");
     assert_json(stem_strn("", 0), "\"\"");
@@ -89,18 +89,41 @@ START_TEST(floats_that_are_no_numbers_have_a_form)
 }
 END_TEST
 
-START_TEST(large_integers_need_their_form)
+START_TEST(integers_of_64_bits_are_numbers_and_larger_ones_are_refused)
 {
-    assert_refused("9223372036854775808", "{\"$uint\": ");
-    assert_refused("[1, 18446744073709551615]", "line 1, column");
-    assert_refused("-9223372036854775809", "too big negative integer");
-    assert_refused("1e999", "real number overflow");
+    assert_same("9223372036854775808");
+    assert_same("[-9223372036854775808, 9223372036854775807, 18446744073709551615]");
+    assert_refused("18446744073709551616",
+                   "line 1, column 1: an integer above 18446744073709551615");
+    assert_refused("[1, 99999999999999999999999]", "line 1, column 5: an integer above");
+    assert_refused("-9223372036854775809", "an integer below -9223372036854775808");
+    assert_refused("-18446744073709551616", "an integer below");
+    assert_refused("1e999", "line 1, column 1: a number too large for a float");
+    assert_refused("-1e999", "a number too large");
+    assert_read("1e-999", "0.0");
+}
+END_TEST
+
+START_TEST(the_form_of_large_integers_is_still_read)
+{
+    assert_read("{\"$uint\": \"18446744073709551615\"}", "18446744073709551615");
     assert_refused("{\"$uint\": 5}", "\"$uint\" is not");
     assert_refused("{\"$uint\": \"\"}", "\"$uint\" is not");
     assert_refused("{\"$uint\": \"-1\"}", "\"$uint\" is not");
     assert_refused("{\"$uint\": \"007\"}", "\"$uint\" is not");
     assert_refused("{\"$uint\": \"18446744073709551616\"}", "\"$uint\" is not");
     assert_refused("{\"$uint\": \"99999999999999999999999\"}", "\"$uint\" is not");
+}
+END_TEST
+
+START_TEST(a_byte_order_mark_is_skipped)
+{
+    assert_read("\xEF\xBB\xBF{\"a\": 1}", "{\"a\": 1}");
+    assert_read("\xEF\xBB\xBF 7", "7");
+    assert_refused("\xEF\xBB\xBF", "line 1, column 1: the text ends");
+    assert_refused("\xEF\xBB\xBF[x]", "line 1, column 2: 'x'");
+    assert_refused("\xEF\xBB[]", "line 1, column 1: byte 0xEF");
+    assert_refused("[\xEF\xBB\xBF]", "line 1, column 2: byte 0xEF");
 }
 END_TEST
 
@@ -287,6 +310,56 @@ START_TEST(random_values_come_back)
 }
 END_TEST
 
+/* A list or an object of `n` small members that lies `depth` deep, each level with 20 more
+ * members behind it. */
+static char *make_nested(bool is_object, size_t n, int depth)
+{
+    size_t room = n * 20 + (size_t)depth * 400 + 64;
+    char *text = malloc(room);
+    char *end = text;
+
+    ck_assert_ptr_nonnull(text);
+    for (int i = 0; i < depth; i++)
+        end = stpcpy(end, is_object ? "{\"in\": " : "[");
+    *end++ = is_object ? '{' : '[';
+    for (size_t i = 0; i < n; i++)
+        end += is_object ? sprintf(end, "%s\"k%zu\": 1", i > 0 ? ", " : "", i)
+                         : sprintf(end, "%s%zu", i > 0 ? ", " : "", i);
+    *end++ = is_object ? '}' : ']';
+    for (int i = 0; i < depth; i++) {
+        for (int k = 0; k < 20; k++)
+            end += sprintf(end, is_object ? ", \"m%d\": 0" : ", %d", k);
+        *end++ = is_object ? '}' : ']';
+    }
+    *end = '\0';
+    return text;
+}
+
+START_TEST(containers_of_every_size_are_canonical_at_every_depth)
+{
+    static const size_t sizes[] = {0, 1, 15, 16, 17, 5000, 65535, 65536, 70000};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int depth = 0; depth <= 121; depth = 3 * depth + 1) {
+            for (int is_object = 0; is_object < 2; is_object++) {
+                char *text = make_nested(is_object, sizes[i], depth);
+                stem_value value = parse(text);
+                size_t len;
+                void *canonical = stem_encode(&value, &len);
+
+                ck_assert_ptr_nonnull(canonical);
+                ck_assert_uint_eq(len, value.as.packed.len);
+                ck_assert_mem_eq(canonical, value.as.packed.data, len);
+                assert_json(value, text);
+                stem_free(canonical);
+                stem_value_free(&value);
+                free(text);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(packed_scalars_are_written_as_what_they_are)
 {
     assert_read("7", "7");
@@ -342,7 +415,7 @@ END_TEST
 
 START_TEST(databases_take_and_give_json)
 {
-    static const char text[] = "{\"a\": [1, {\"$uint\": \"18446744073709551615\"}]}";
+    static const char text[] = "{\"a\": [1, 18446744073709551615]}";
     stem_db *db;
     stem_db *sub;
     stem_value value;
@@ -379,9 +452,8 @@ START_TEST(databases_say_where_json_failed)
     sub = stem_sub(db, "users", "42");
     assert_ok(stem_put(sub, "doc", 7));
     assert_code(stem_put_json(sub, "doc", "[1,"), STEM_EINVAL);
-    ck_assert_str_eq(
-        stem_errmsg(),
-        "put json users/42/doc: line 1, column 3: ']' expected near end of file");
+    ck_assert_str_eq(stem_errmsg(), "put json users/42/doc: line 1, column 4: the text "
+                                    "ends, and a value is expected");
     assert_code(stem_put_json(sub, "doc", NULL), STEM_EINVAL);
     assert_code(stem_put_json(sub, "", "1"), STEM_EINVAL);
     assert_code(stem_put_json(NULL, "doc", "1"), STEM_EINVAL);
@@ -408,7 +480,9 @@ int main(void)
     tcase_add_test(scalars, any_value_may_stand_at_the_top_with_blanks_around);
     tcase_add_test(scalars, floats_stay_floats_and_keep_their_bits);
     tcase_add_test(scalars, floats_that_are_no_numbers_have_a_form);
-    tcase_add_test(scalars, large_integers_need_their_form);
+    tcase_add_test(scalars, integers_of_64_bits_are_numbers_and_larger_ones_are_refused);
+    tcase_add_test(scalars, the_form_of_large_integers_is_still_read);
+    tcase_add_test(scalars, a_byte_order_mark_is_skipped);
     tcase_add_test(scalars, strings_that_are_not_utf8_have_a_form);
     tcase_add_test(containers, lists_and_maps_keep_their_order);
     tcase_add_test(containers, names_that_begin_with_a_dollar_are_doubled);
@@ -416,6 +490,7 @@ int main(void)
     tcase_add_test(containers, arrays_inside_containers_come_back);
     tcase_add_test(containers, indented_text_has_one_member_a_line);
     tcase_add_test(containers, random_values_come_back);
+    tcase_add_test(containers, containers_of_every_size_are_canonical_at_every_depth);
     tcase_add_test(containers, packed_scalars_are_written_as_what_they_are);
     tcase_add_test(surroundings, the_locale_changes_nothing);
     tcase_add_test(surroundings, databases_take_and_give_json);

@@ -188,8 +188,11 @@ START_TEST(arrays_have_type_shape_and_flat_data)
                 "\"data\": [false, true, 2, 255]}}");
     assert_json(stem_array1(STEM_U64, wide, 4),
                 "{\"$array\": {\"type\": \"u64\", \"shape\": [4], \"data\": [0, "
-                "9223372036854775807, \"9223372036854775808\", "
-                "\"18446744073709551615\"]}}");
+                "9223372036854775807, 9223372036854775808, 18446744073709551615]}}");
+    assert_read("{\"$array\": {\"type\": \"u64\", \"shape\": [2], "
+                "\"data\": [\"7\", \"18446744073709551615\"]}}",
+                "{\"$array\": {\"type\": \"u64\", \"shape\": [2], "
+                "\"data\": [7, 18446744073709551615]}}");
     assert_json(stem_array1(STEM_I8, small, 4),
                 "{\"$array\": {\"type\": \"i8\", \"shape\": [4], "
                 "\"data\": [-128, -1, 0, 127]}}");
@@ -312,7 +315,12 @@ START_TEST(malformed_arrays_are_refused)
          "not an object of"},
         {"{\"type\": 3, \"shape\": [0], \"data\": []}", "not an object of"},
         {"{\"type\": \"u8\", \"shape\": [0], \"data\": 5}", "not an object of"},
-        {"{\"type\": \"u8\", \"extents\": [0], \"data\": []}", "\"shape\" is not"},
+        {"{\"type\": \"u8\", \"extents\": [0], \"data\": []}", "not an object of"},
+        {"{\"type\": \"u8\", \"type\": \"u8\", \"shape\": [0], \"data\": []}",
+         "not an object of"},
+        {"{\"data\": [1, 2], \"type\": \"u8\", \"shape\": [1]}", "2 elements of data"},
+        {"{\"data\": [1, 256], \"type\": \"u8\", \"shape\": [2]}", "element 2"},
+        {"{\"shape\": [1], \"data\": [[1, null]], \"type\": \"c64\"}", "no c64"},
         {"{\"type\": \"u9\", \"shape\": [0], \"data\": []}", "\"u9\" is no element type"},
         {"{\"type\": \"u8\\u0000\", \"shape\": [0], \"data\": []}", "no element type"},
         {"{\"type\": \"u8\", \"shape\": [], \"data\": [1]}", "\"shape\" is not"},
@@ -345,6 +353,78 @@ START_TEST(malformed_arrays_are_refused)
         snprintf(text, sizeof text, "{\"$array\": %s}", bad[i].content);
         assert_refused(text, bad[i].words);
         ck_assert_ptr_nonnull(strstr(stem_errmsg(), "line 1, column 12: \"$array\""));
+    }
+}
+END_TEST
+
+START_TEST(every_shape_that_can_be_stored_comes_back)
+{
+    static const uint64_t extents[] = {0,
+                                       1,
+                                       2,
+                                       3,
+                                       UINT64_C(1) << 31,
+                                       UINT64_C(1) << 32,
+                                       INT64_MAX,
+                                       UINT64_C(1) << 63,
+                                       UINT64_MAX};
+    enum { N = sizeof extents / sizeof *extents, N_SMALL = 3, ELEMENTS_MAX = 16 };
+    static const unsigned char data[ELEMENTS_MAX * 16];
+    stem_db *db;
+    int n_stored = 0;
+
+    assert_ok(stem_open(&db, "mem:", NULL));
+    for (int i = 0; i < 20000; i++) {
+        uint64_t shape[4];
+        int ndim = 1 + (int)(random_bits() % 4);
+        int dtype = STEM_B8 + (int)(random_bits() % STEM_C128);
+        char *text = NULL;
+
+        for (int k = 0; k < ndim; k++)
+            shape[k] = extents[random_bits() % (i % 2 ? N : N_SMALL)];
+        stem_value array = stem_array(dtype, data, ndim, shape);
+        /* One that has elements and not those of `data` must not be read. */
+        if (array.as.array.count > ELEMENTS_MAX ||
+            stem_put_value(db, "a", array) != STEM_OK)
+            continue;
+        n_stored++;
+        assert_ok(stem_get_json(db, "a", 0, &text));
+        assert_json(array, text);
+        assert_ok(stem_put_json(db, "b", text));
+        stem_free(text);
+    }
+    ck_assert_int_gt(n_stored, 5000);
+    assert_ok(stem_close(db));
+}
+END_TEST
+
+START_TEST(members_of_an_array_come_in_any_order)
+{
+    static const char *const arrays[][3] = {
+        {"f32", "[2, 2]", "[1, -0.0, \"NaN\", 0.5]"},
+        {"u64", "[2]", "[18446744073709551615, 0]"},
+        {"bool", "[3]", "[true, false, 2]"},
+        {"c64", "[1]", "[[1, \"-Infinity\"]]"},
+        {"i8", "[0, 9]", "[]"},
+    };
+    static const char *const orders[] = {"012", "021", "102", "120", "201", "210"};
+
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        char members[3][80];
+        char expected[300];
+        char text[300];
+
+        snprintf(members[0], sizeof *members, "\"type\": \"%s\"", arrays[i][0]);
+        snprintf(members[1], sizeof *members, "\"shape\": %s", arrays[i][1]);
+        snprintf(members[2], sizeof *members, "\"data\": %s", arrays[i][2]);
+        snprintf(expected, sizeof expected, "[7, {\"$array\": {%s, %s, %s}}]", members[0],
+                 members[1], members[2]);
+        for (size_t k = 0; k < sizeof orders / sizeof *orders; k++) {
+            snprintf(text, sizeof text, "[7, {\"$array\": {%s, %s, %s}}]",
+                     members[orders[k][0] - '0'], members[orders[k][1] - '0'],
+                     members[orders[k][2] - '0']);
+            assert_read(text, expected);
+        }
     }
 }
 END_TEST
@@ -384,6 +464,8 @@ int main(void)
     tcase_add_test(arrays, half_floats_are_numbers_or_bits);
     tcase_add_test(arrays, numbers_are_rounded_to_the_nearest_element);
     tcase_add_test(arrays, malformed_arrays_are_refused);
+    tcase_add_test(arrays, every_shape_that_can_be_stored_comes_back);
+    tcase_add_test(arrays, members_of_an_array_come_in_any_order);
     tcase_add_test(arrays, arrays_of_too_many_dimensions_are_refused);
     return run_suite(suite);
 }

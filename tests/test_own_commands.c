@@ -93,7 +93,7 @@ END_TEST
 
 START_TEST(json_goes_in_and_comes_out)
 {
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
     assert_reply("OK", "STEM.PUTJSON", "k", "{\"a\": [1, 2.5]}");
     assert_reply("\"\\81\\A1a\\92\\01\\CB@\\04\\00\\00\\00\\00\\00\\00\"", "STEM.GET",
                  "k");

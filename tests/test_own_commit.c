@@ -194,7 +194,7 @@ START_TEST(sync_is_passed_on)
 }
 END_TEST
 
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
 START_TEST(a_commit_takes_json_too)
 {
     assert_reply("OK", "STEM.COMMIT", "0", "-", "PUTJSON", "a", "[1]");
@@ -357,7 +357,7 @@ int main(void)
     tcase_add_test(tcase, what_is_expected_is_compared_byte_by_byte);
     tcase_add_test(tcase, a_commit_that_makes_no_sense_writes_nothing);
     tcase_add_test(tcase, sync_is_passed_on);
-#ifdef HAVE_JANSSON
+#ifdef HAVE_JSON
     tcase_add_test(tcase, a_commit_takes_json_too);
 #endif
 

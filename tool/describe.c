@@ -67,7 +67,7 @@ bool payload_size(const stem_value *value, uint64_t *bytes)
     }
 }
 
-/* The JSON of a scalar without the object around it: {"$uint": "5"} is 5. */
+/* The JSON of a scalar without the object around it: {"$float": "NaN"} is NaN. */
 static char *scalar_text(const stem_value *value)
 {
     char *json = need_memory(stem_json_format(value, 0));

@@ -8,7 +8,7 @@
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum { PRETTY = 256 };
+enum { PRETTY = 256, PLAIN };
 
 static const char help[] =
     "Prints what lies at PATH, or the whole database, as one JSON document on\n"
@@ -18,6 +18,8 @@ static const char help[] =
     "that importing it again makes a sub-database of it, unless with --flat.\n"
     "\n"
     "  --pretty   over several lines, indented\n"
+    "  --plain    names that begin with '$' as they are, and no forms: bytes, times,\n"
+    "             arrays and what else JSON has no value for end it with an error\n"
     "\n"
     "The document is of one moment, whatever is written meanwhile. A name that is not\n"
     "UTF-8 cannot be a JSON name, and ends it with an error. The exit status is 1\n"
@@ -29,13 +31,14 @@ static const char help[] =
 
 static const struct option options[] = {
     {"pretty", no_argument, NULL, PRETTY},
+    {"plain", no_argument, NULL, PLAIN},
     {0},
 };
 
 /* The objects that are open form a path; the last value read waits until the next tells
  * whether something lies below it. */
 struct exporter {
-    bool is_pretty;
+    bool is_pretty, is_plain;
     char **open; /* names of the open objects below the outermost */
     size_t n_open, room;
     bool has_root; /* the outermost object has been opened */
@@ -78,7 +81,7 @@ static int print_name(struct exporter *e, const char *name)
     if (!e->is_first)
         fputs(e->is_pretty ? "," : ", ", stdout);
     begin_line(e, depth_of(e));
-    printf("\"%s%s: ", name[0] == '$' ? "$" : "", json + 1);
+    printf("\"%s%s: ", name[0] == '$' && !e->is_plain ? "$" : "", json + 1);
     stem_free(json);
     e->is_first = false;
     return DONE;
@@ -191,7 +194,8 @@ static int set_waiting(struct exporter *e, const char *name, const stem_value *v
 {
     free(e->name);
     e->name = need_memory(strdup(name));
-    e->waiting = stem_json_format(value, e->is_pretty ? STEM_JSON_PRETTY : 0);
+    e->waiting = stem_json_format(value, (e->is_pretty ? STEM_JSON_PRETTY : 0) |
+                                             (e->is_plain ? STEM_JSON_PLAIN : 0));
     return e->waiting ? DONE : complain_code(stem_errcode());
 }
 
@@ -245,9 +249,9 @@ static int finish(struct exporter *e, const place *where)
     return DONE;
 }
 
-static int export(const place *where, bool is_pretty)
+static int export(const place *where, bool is_pretty, bool is_plain)
 {
-    struct exporter e = {.is_pretty = is_pretty};
+    struct exporter e = {.is_pretty = is_pretty, .is_plain = is_plain};
     stem_value own = {0};
     int status = read_own_value(where, &own);
 
@@ -269,22 +273,26 @@ static int export(const place *where, bool is_pretty)
 static int run(const command *which, int argc, char **argv)
 {
     bool is_pretty = false;
+    bool is_plain = false;
     arguments args;
     place where;
+    int option;
     int status;
 
     arguments_start(&args, which, argc, argv);
-    while (arguments_next(&args) != -1)
-        is_pretty = true;
+    while ((option = arguments_next(&args)) != -1) {
+        is_pretty |= option == PRETTY;
+        is_plain |= option == PLAIN;
+    }
     status = open_place(which, args.operands[0], args.operands[1], READING, &where);
     if (status == DONE)
-        status = export(&where, is_pretty);
+        status = export(&where, is_pretty, is_plain);
     return close_place(&where, status);
 }
 
 const command export_command = {
     .name = "export",
-    .operands = "LOCATION [PATH] [--pretty]",
+    .operands = "LOCATION [PATH] [--pretty] [--plain]",
     .summary = "print a database as one JSON document",
     .help = help,
     .min_operands = 1,

@@ -1,14 +1,16 @@
 /*
- * `stem import`: a JSON document into a database. All of it is looked at before anything
- * is opened or written, by the same walk that writes it afterwards.
+ * `stem import`: a JSON document of any size into a database. It is read twice: checked to
+ * its end before anything is opened or written, and then stored as it is read again.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed.h"
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum { FLAT = 256 };
+enum { FLAT = 256, PLAIN };
 
 static const char help[] =
     "Puts the members of a JSON document under PATH, or at the top of the database,\n"
@@ -21,297 +23,195 @@ static const char help[] =
     "is a map value). A name that begins with '$' has one '$' more in front. 'stem\n"
     "export' gives the document back, equal up to the order of members.\n"
     "\n"
-    "  --flat   objects inside the document become one map value each\n"
+    "  --flat    objects inside the document become one map value each\n"
+    "  --plain   names that begin with '$' are taken as they are, and there are no\n"
+    "            forms: for JSON Schema, OpenAPI, MongoDB; give it to 'export' too\n"
     "\n"
     "What is there already stays, and is replaced where the document has the same\n"
     "path. A document with an error, or with a name that cannot be one (longer than\n"
     "4,096 bytes, or with a NUL), is refused before anything is written. Afterwards\n"
     "all is on the disk.\n"
     "\n"
+    "The document may be larger than memory: it is read twice, and what can be read\n"
+    "only once, such as a pipe, is copied to $TMPDIR meanwhile.\n"
+    "\n"
     "Examples:\n"
     "  stem import ./app.db countries.json countries\n"
     "  stem import ./app.db --flat users.json users\n"
+    "  stem import ./app.db --plain openapi.json api\n"
     "  stem export ./old.db | stem import ./new.db -\n";
 
 static const struct option options[] = {
     {"flat", no_argument, NULL, FLAT},
+    {"plain", no_argument, NULL, PLAIN},
     {0},
 };
 
 struct importer {
-    const char *file; /* for messages */
-    bool is_flat;
-    stem_db *root; /* NULL while the document is only looked at */
-    char **names;  /* where the walk is: PATH's names, then the document's */
-    size_t n_names, room;
-    size_t n_given; /* PATH's names */
+    const arguments *args;
+    int flags; /* of stem_json_open */
+    feed from;
+    char **names; /* of PATH */
+    size_t n_names;
+    stem_db *root; /* NULL while the document is only checked */
+    stem_batch *batch;
+    stem_db *parent;   /* where the last value went */
+    char *parent_path; /* in text form */
+    uint64_t n_stored; /* values that are committed */
 };
 
-static void push_name(struct importer *importer, const char *name, size_t len)
+/* A commit is of so many bytes or values; a value as large goes alone, and is not copied. */
+enum { COMMIT_BYTES = 256 * 1024, COMMIT_VALUES = 1000 };
+
+static int commit(struct importer *importer)
 {
-    if (importer->n_names == importer->room) {
-        importer->room = 2 * importer->room + 16;
-        importer->names =
-            need_memory(realloc(importer->names, importer->room * sizeof(char *)));
-    }
-    importer->names[importer->n_names++] = need_memory(strndup(name, len));
+    size_t n = stem_batch_count(importer->batch);
+    int code = stem_batch_commit(importer->batch, false);
+
+    if (code != STEM_OK)
+        return code;
+    importer->n_stored += n;
+    stem_batch_reset(importer->batch);
+    return STEM_OK;
 }
 
-static void pop_name(struct importer *importer)
+/* Opens the sub-database that a path lies in, unless it is the one of the path before. */
+static int open_parent(struct importer *importer, const char *const *names, size_t n)
 {
-    free(importer->names[--importer->n_names]);
+    char *path = stem_path_format(names, n - 1);
+
+    if (!path)
+        return stem_errcode();
+    if (importer->parent && strcmp(path, importer->parent_path) == 0) {
+        stem_free(path);
+        return STEM_OK;
+    }
+    stem_close(importer->parent);
+    stem_free(importer->parent_path);
+    importer->parent_path = path;
+    importer->parent = stem_sub_path(importer->root, names, n - 1);
+    return importer->parent ? STEM_OK : stem_errcode();
 }
 
-/* Says what is wrong, and where in the document: the names that lead there. */
-static int refuse(const struct importer *importer, const char *reason)
+static int store(struct importer *importer, const stem_json_reader *reader)
 {
-    size_t n = importer->n_names - importer->n_given;
-    const char *const *names = (const char *const *)importer->names + importer->n_given;
-    char *path = NULL;
-    char *name = NULL;
-    char *shown;
+    const stem_value *value = stem_json_value(reader);
+    uint64_t bytes = 0;
+    size_t n;
+    const char *const *names = stem_json_path(reader, &n);
+    int code = open_parent(importer, names, n);
 
-    /* The name that is to blame cannot be formatted with the others. */
-    for (; n > 0 && !(path = stem_path_format(names, n)); n--) {
-        free(name);
-        name = safe_text(names[n - 1], strlen(names[n - 1]), 40, '"');
+    if (code != STEM_OK)
+        return code;
+    if (payload_size(value, &bytes) && bytes >= COMMIT_BYTES) {
+        code = commit(importer);
+        if (code == STEM_OK)
+            code = stem_put_value(importer->parent, names[n - 1], *value);
+        importer->n_stored += code == STEM_OK;
+        return code;
     }
-    shown = path ? safe_text(path, strlen(path), 200, 0) : format_text("the top");
-    complain("import: %s: at %s%s%s: %s; nothing was imported", importer->file, shown,
-             name ? ", name " : "", name ? name : "", reason);
-    stem_free(path);
-    free(shown);
-    free(name);
+    code = stem_batch_put_value(importer->batch, importer->parent, names[n - 1], *value);
+    if (code == STEM_OK && (stem_batch_count(importer->batch) >= COMMIT_VALUES ||
+                            stem_batch_bytes(importer->batch) >= COMMIT_BYTES))
+        code = commit(importer);
+    return code;
+}
+
+/* Says why it ended, and what that leaves. */
+static int complain_end(struct importer *importer)
+{
+    feed *from = &importer->from;
+
+    feed_clear_line(from);
+    if (from->failed)
+        complain("import: %s %s: %s", from->failed, from->name, strerror(from->error));
+    else
+        complain("import: %s: %s", from->name, stem_errmsg());
+    if (!importer->root)
+        complain("import: nothing was imported");
+    else
+        complain("import: %" PRIu64 " values were stored before; importing again "
+                 "completes it",
+                 importer->n_stored);
     return FAILED;
 }
 
-static int check_value(const struct importer *importer, const stem_value *value)
+/* Reads the document from its beginning to its end, and stores what is in it, if it is not
+ * only checked. */
+static int read_document(struct importer *importer)
 {
-    char *text =
-        stem_path_format((const char *const *)importer->names, importer->n_names);
-    size_t len;
-    void *bytes = text ? stem_encode(value, &len) : NULL;
-    char *reason = bytes ? NULL : need_memory(strdup(stem_errmsg()));
-    int status = bytes ? DONE : refuse(importer, reason);
+    stem_json_reader *reader =
+        stem_json_open(feed_read, &importer->from, (const char *const *)importer->names,
+                       importer->n_names, importer->flags);
+    int code = reader ? STEM_OK : stem_errcode();
+    int end;
 
-    stem_free(text);
-    stem_free(bytes);
-    free(reason);
-    return status;
-}
-
-static int write_value(const struct importer *importer, const stem_value *value)
-{
-    stem_db *parent = stem_sub_path(importer->root, (const char *const *)importer->names,
-                                    importer->n_names - 1);
-    int code =
-        parent ? stem_put_value(parent, importer->names[importer->n_names - 1], *value)
-               : stem_errcode();
-
-    stem_close(parent);
-    return code == STEM_OK ? DONE : complain_code(code);
-}
-
-/* Takes a value to where the walk is. */
-static int take_value(struct importer *importer, const stem_value *value)
-{
-    if (importer->n_names == 0)
-        return refuse(importer, value->type == STEM_MAP
-                                    ? "a database has no value of its own: give a PATH"
-                                    : "the document is no object: give a PATH for it");
-    return importer->root ? write_value(importer, value) : check_value(importer, value);
-}
-
-static int compare_names(const void *left, const void *right)
-{
-    return strcmp(*(char *const *)left, *(char *const *)right);
-}
-
-static bool is_plain_name(const stem_value *key)
-{
-    char *json;
-    bool is_plain;
-
-    if (key->type != STEM_STR || memchr(key->as.str.data, '\0', key->as.str.len))
-        return false;
-    json = need_memory(stem_json_format(key, 0));
-    is_plain = json[0] == '"';
-    stem_free(json);
-    return is_plain;
-}
-
-/* Whether a map was an object in the document: names for keys, and none twice. */
-static bool is_object(const stem_value *map)
-{
-    char **names = need_memory(calloc((size_t)map->as.packed.count + 1, sizeof *names));
-    bool is_plain = true;
-    stem_cursor cursor;
-    stem_value key;
-    stem_value value;
-    size_t n = 0;
-
-    stem_cursor_init(&cursor, map);
-    while (is_plain && stem_cursor_next(&cursor, &key, &value)) {
-        if ((is_plain = is_plain_name(&key)))
-            names[n++] = need_memory(strndup(key.as.str.data, key.as.str.len));
-        stem_value_free(&key);
-        stem_value_free(&value);
+    while (code == STEM_OK && stem_json_next(reader)) {
+        if (importer->root)
+            code = store(importer, reader);
     }
-    qsort(names, n, sizeof *names, compare_names);
-    for (size_t i = 1; is_plain && i < n; i++)
-        is_plain = strcmp(names[i - 1], names[i]) != 0;
-    for (size_t i = 0; i < n; i++)
-        free(names[i]);
-    free(names);
-    return is_plain;
+    end = stem_json_close(reader);
+    if (code == STEM_OK)
+        code = end;
+    if (code == STEM_OK && importer->root)
+        code = commit(importer);
+    if (code == STEM_OK && importer->root)
+        code = stem_sync(importer->root);
+    return code == STEM_OK ? DONE : complain_end(importer);
 }
 
-/* Whether a value is spread over a sub-database. An object that is empty, or has
- * nothing but a member "", would leave no trace of being one. */
-static bool is_branch(const struct importer *importer, const stem_value *value)
+static int store_document(struct importer *importer)
 {
-    stem_cursor cursor;
-    stem_value key;
-    stem_value member;
-
-    if (value->type != STEM_MAP || value->as.packed.count == 0)
-        return false;
-    if (importer->is_flat && importer->n_names > importer->n_given)
-        return false;
-    if (value->as.packed.count == 1) {
-        stem_cursor_init(&cursor, value);
-        if (stem_cursor_next(&cursor, &key, &member)) {
-            bool is_own = key.type == STEM_STR && key.as.str.len == 0;
-
-            stem_value_free(&key);
-            stem_value_free(&member);
-            if (is_own)
-                return false;
-        }
-    }
-    return is_object(value);
-}
-
-static int walk(struct importer *importer, const stem_value *value);
-
-static int walk_member(struct importer *importer, const stem_string *name,
-                       const stem_value *value)
-{
-    int status;
-
-    if (name->len == 0)
-        return take_value(importer, value);
-    push_name(importer, name->data, name->len);
-    status = walk(importer, value);
-    pop_name(importer);
-    return status;
-}
-
-static int walk(struct importer *importer, const stem_value *value)
-{
-    int status = DONE;
-    stem_cursor cursor;
-    stem_value key;
-    stem_value member;
-
-    if (!is_branch(importer, value))
-        return take_value(importer, value);
-    stem_cursor_init(&cursor, value);
-    while (status == DONE && stem_cursor_next(&cursor, &key, &member)) {
-        status = walk_member(importer, &key.as.str, &member);
-        stem_value_free(&member);
-    }
-    if (status == DONE && cursor.code != STEM_OK)
-        status = complain_code(cursor.code);
-    return status;
-}
-
-/* Walks the document, which without a PATH may be an empty object: nothing. */
-static int walk_document(struct importer *importer, const stem_value *document)
-{
-    if (importer->n_given == 0 && document->type == STEM_MAP &&
-        document->as.packed.count == 0)
-        return DONE;
-    return walk(importer, document);
-}
-
-static int write_document(struct importer *importer, const stem_value *document,
-                          const arguments *args)
-{
+    const arguments *args = importer->args;
     place where;
     int status =
         open_place(args->command, args->operands[0], args->operands[2], CREATING, &where);
 
     if (status == DONE) {
         importer->root = where.root;
-        status = walk_document(importer, document);
+        importer->batch = stem_batch_new(where.root);
+        status =
+            importer->batch ? read_document(importer) : complain_code(stem_errcode());
     }
-    if (status == DONE) {
-        int code = stem_sync(where.root);
-
-        if (code != STEM_OK)
-            status = complain_code(code);
-    }
+    stem_batch_free(importer->batch);
+    stem_close(importer->parent);
+    stem_free(importer->parent_path);
     return close_place(&where, status);
 }
 
-static int read_document(const char *file, stem_value *document)
+static int import(const arguments *args, int flags)
 {
-    size_t len;
-    char *text = read_input(file, &len);
-    int code;
+    struct importer importer = {.args = args, .flags = flags};
+    int status;
 
-    if (!text)
-        return FAILED;
-    code = stem_json_parse(text, len, document);
-    free(text);
-    if (code == STEM_OK)
-        return DONE;
-    complain("import: %s: %s; nothing was imported",
-             strcmp(file, "-") == 0 ? "standard input" : file, stem_errmsg());
-    return FAILED;
-}
-
-static int import(const arguments *args, bool is_flat)
-{
-    const char *file = args->operands[1];
-    struct importer importer = {.file = strcmp(file, "-") == 0 ? "standard input" : file,
-                                .is_flat = is_flat};
-    stem_value document;
-    size_t n_given;
-    char **given = parse_path(args->command, args->operands[2], &n_given);
-    int status = read_document(file, &document);
-
-    if (status == DONE) {
-        for (size_t i = 0; i < n_given; i++)
-            push_name(&importer, given[i], strlen(given[i]));
-        importer.n_given = n_given;
-        status = walk_document(&importer, &document);
-        if (status == DONE)
-            status = write_document(&importer, &document, args);
-        stem_value_free(&document);
-    }
-    while (importer.n_names > 0)
-        pop_name(&importer);
-    free(importer.names);
-    stem_free(given);
+    importer.names = parse_path(args->command, args->operands[2], &importer.n_names);
+    status = feed_open(&importer.from, args->operands[1], "checking");
+    if (status == DONE)
+        status = read_document(&importer);
+    if (status == DONE)
+        status = feed_again(&importer.from, "storing");
+    if (status == DONE)
+        status = store_document(&importer);
+    feed_close(&importer.from);
+    stem_free(importer.names);
     return status;
 }
 
 static int run(const command *which, int argc, char **argv)
 {
-    bool is_flat = false;
+    int flags = 0;
     arguments args;
+    int option;
 
     arguments_start(&args, which, argc, argv);
-    while (arguments_next(&args) != -1)
-        is_flat = true;
-    return import(&args, is_flat);
+    while ((option = arguments_next(&args)) != -1)
+        flags |= option == FLAT ? STEM_JSON_FLAT : STEM_JSON_PLAIN;
+    return import(&args, flags);
 }
 
 const command import_command = {
     .name = "import",
-    .operands = "LOCATION FILE.json [PATH] [--flat]",
+    .operands = "LOCATION FILE.json [PATH] [--flat] [--plain]",
     .summary = "put a JSON document into a database",
     .help = help,
     .min_operands = 2,

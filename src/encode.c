@@ -277,6 +277,61 @@ size_t stem_value_encoded_size(const stem_value *value)
     return size;
 }
 
+/* What is written is compared with the bytes at `next`, for which `left` says how many there
+ * are. */
+typedef struct comparison {
+    const unsigned char *next;
+    size_t left;
+    bool differs;
+} comparison;
+
+static int compare_bytes(void *context, const char *data, size_t len)
+{
+    comparison *with = context;
+
+    if (len > with->left || (len > 0 && memcmp(with->next, data, len) != 0)) {
+        with->differs = true;
+        return 0;
+    }
+    with->next += len;
+    with->left -= len;
+    return 0;
+}
+
+static void compare_token(const stem_value *value, comparison *with)
+{
+    msgpack_packer packer;
+
+    if (value->type == STEM_ARRAY) {
+        unsigned char header[STEM_ARRAY_HEADER_MAX];
+        size_t len = stem_array_header_size(value->as.array.ndim);
+
+        stem_array_encode_header(&value->as.array, header);
+        compare_bytes(with, (const char *)header, len);
+        compare_bytes(with, value->as.array.data,
+                      stem_array_encoded_size(&value->as.array) - len);
+        return;
+    }
+    msgpack_packer_init(&packer, with, compare_bytes);
+    pack(&packer, value);
+}
+
+const void *stem_value_encoded(const stem_value *value, size_t size)
+{
+    const stem_packed_view *packed = &value->as.packed;
+    comparison with;
+    stem_tokens tokens;
+    stem_value token;
+
+    if ((value->type != STEM_LIST && value->type != STEM_MAP) || packed->len != size)
+        return NULL;
+    with = (comparison){.next = packed->data, .left = packed->len};
+    stem_tokens_start(&tokens, packed->data, with.next + packed->len);
+    while (!tokens.is_done && !with.differs && !stem_tokens_next(&tokens, &token))
+        compare_token(&token, &with);
+    return with.differs ? NULL : packed->data;
+}
+
 static void encode_token(const stem_value *value, unsigned char **out)
 {
     msgpack_packer packer;

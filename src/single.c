@@ -29,29 +29,47 @@ static int commit_one(const stem_db *db, const stem_write *write)
     return db->engine->ops->commit(db->engine, &commit, &failed);
 }
 
+static int put_bytes(const stem_db *db, stem_slice key, const void *bytes, size_t size)
+{
+    const stem_write write = {.key = key, .value = {bytes, size}};
+
+    return commit_one(db, &write);
+}
+
+/* Writes a value of that size from memory of its own, unless it lies encoded as it is. */
+static int put_large(const stem_db *db, stem_slice key, const stem_value *value,
+                     size_t size)
+{
+    const void *encoded = stem_value_encoded(value, size);
+    unsigned char *bytes;
+    int code;
+
+    if (encoded)
+        return put_bytes(db, key, encoded, size);
+    bytes = malloc(size);
+    if (!bytes)
+        return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", size);
+    stem_value_encode(value, bytes);
+    code = put_bytes(db, key, bytes, size);
+    free(bytes);
+    return code;
+}
+
 /* Encodes the value, on the stack when it is small, and writes it. */
 static int put_encoded(const stem_db *db, stem_slice key, const stem_value *value)
 {
     unsigned char small[512];
-    unsigned char *bytes = small;
-
     size_t size = stem_value_encode_small(value, small);
-    if (size == 0) {
-        size = stem_value_encoded_size(value);
-        if (size == 0)
-            return stem_errcode();
-        if (size > sizeof small) {
-            bytes = malloc(size);
-            if (!bytes)
-                return stem_fail(STEM_ENOMEM, "no memory for a value of %zu bytes", size);
-        }
-        stem_value_encode(value, bytes);
-    }
-    const stem_write write = {.key = key, .value = {(const char *)bytes, size}};
-    int code = commit_one(db, &write);
-    if (bytes != small)
-        free(bytes);
-    return code;
+
+    if (size > 0)
+        return put_bytes(db, key, small, size);
+    size = stem_value_encoded_size(value);
+    if (size == 0)
+        return stem_errcode();
+    if (size > sizeof small)
+        return put_large(db, key, value, size);
+    stem_value_encode(value, small);
+    return put_bytes(db, key, small, size);
 }
 
 int stem_put_value(stem_db *db, const char *key, stem_value value)

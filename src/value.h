@@ -12,6 +12,10 @@ size_t stem_value_encoded_size(const stem_value *value);
 /* Writes exactly that many bytes of a value that stem_value_encoded_size accepted. */
 void stem_value_encode(const stem_value *value, unsigned char *out);
 
+/* The bytes of a list or a map that are canonical as they lie there, so that they need not be
+ * encoded; else NULL. `size` is what stem_value_encoded_size said. */
+const void *stem_value_encoded(const stem_value *value, size_t size);
+
 /* Encodes an integer or a short string, what most values are, in one go; the bytes written, or
  * 0 for everything else, with nothing written. */
 enum { STEM_SMALL_ENCODED = 2 + 255 };

@@ -190,6 +190,46 @@ END_TEST
 
 /* ---- Sizes ------------------------------------------------------------------------ */
 
+START_TEST(packed_bytes_are_stored_canonical_whatever_form_they_come_in)
+{
+    /* The integer 300 in its canonical form and in others of the same and of more bytes, a
+     * short string with a longer head, a float of 32 bits. */
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } forms[] = {{"\xCD\x01\x2C", 3},     {"\xD1\x01\x2C", 3}, {"\xCE\0\0\x01\x2C", 5},
+                 {"\xD2\0\0\x01\x2C", 5}, {"\xD9\x01s", 3},    {"\xCA\x3F\x80\0\0", 5}};
+    enum { COUNT = 1000 };
+    unsigned char packed[3 + COUNT * 5] = {0xDC, COUNT >> 8, COUNT & 0xFF};
+
+    open_db();
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        stem_value value;
+        size_t len = 3;
+        size_t canonical_len;
+        void *canonical;
+
+        for (int k = 0; k < COUNT; k++) {
+            /* The one that differs stands at the end. */
+            const size_t form = k < COUNT - 1 ? 0 : i;
+
+            memcpy(packed + len, forms[form].bytes, forms[form].len);
+            len += forms[form].len;
+        }
+        value = stem_packed(packed, len);
+        canonical = stem_encode(&value, &canonical_len);
+        ck_assert_ptr_nonnull(canonical);
+        assert_ok(stem_put_value(db, "list", value));
+        assert_ok(stem_get(db, "list", &value));
+        ck_assert_uint_eq(value.as.packed.len, canonical_len);
+        ck_assert_mem_eq(value.as.packed.data, canonical, canonical_len);
+        stem_value_free(&value);
+        stem_free(canonical);
+    }
+    close_db();
+}
+END_TEST
+
 START_TEST(values_of_sixteen_mebibytes_come_back)
 {
     const size_t len = 16 << 20;
@@ -311,6 +351,7 @@ int main(void)
     tcase_add_test(bytes, strings_and_bytes_are_read_as_themselves_alone);
     tcase_add_test(arrays, an_array_lies_aligned_in_the_buffer_that_was_read);
     tcase_add_test(arrays, an_array_of_another_element_type_or_no_array_is_refused);
+    tcase_add_test(sizes, packed_bytes_are_stored_canonical_whatever_form_they_come_in);
     tcase_add_test(sizes, values_of_sixteen_mebibytes_come_back);
     tcase_add_test(sizes, a_value_over_the_limit_is_refused_before_anything_is_written);
     tcase_add_test(sizes, what_cannot_be_stored_is_refused_and_the_old_value_stays);

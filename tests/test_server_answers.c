@@ -32,6 +32,7 @@ enum { N_SIZES = sizeof sizes / sizeof *sizes, N_SMALL = 10, N_FITTING = 16 };
 static stem_db *db;
 static stem_server *clear, *secure;
 static char *bytes[N_SIZES];
+static size_t max_input; /* 0: as usual */
 
 /* ---- The server ------------------------------------------------------------------- */
 
@@ -57,11 +58,12 @@ static void open_secure(void)
     const char *key = path_in(temp_dir(), "key.pem");
 
     write_certificate("DNS:localhost", certificate, key);
-    assert_ok(stem_server_open(&secure, db,
-                               STEM_SERVER_OPTIONS(.listen = listen, .insecure = true,
-                                                   .tls_certificate = certificate,
-                                                   .tls_key = key,
-                                                   .max_output_bytes = MAX_OUTPUT)));
+    assert_ok(
+        stem_server_open(&secure, db,
+                         STEM_SERVER_OPTIONS(.listen = listen, .insecure = true,
+                                             .tls_certificate = certificate,
+                                             .tls_key = key, .max_input_bytes = max_input,
+                                             .max_output_bytes = MAX_OUTPUT)));
 #endif
 }
 
@@ -89,9 +91,16 @@ static void open_all(void)
     assert_ok(stem_open(&db, "mem:", NULL));
     assert_ok(stem_server_open(&clear, db,
                                STEM_SERVER_OPTIONS(.listen = listen, .insecure = true,
+                                                   .max_input_bytes = max_input,
                                                    .max_output_bytes = MAX_OUTPUT)));
     open_secure();
     put_values();
+}
+
+static void open_small(void)
+{
+    max_input = 2 * MIB;
+    open_all();
 }
 
 static void close_all(void)
@@ -548,6 +557,44 @@ START_TEST(a_client_that_goes_while_answers_are_due_does_no_harm)
 }
 END_TEST
 
+/* The server takes no more of it, so that the error may not arrive. */
+START_TEST(a_request_that_finds_no_room_ends_its_own_connection)
+{
+    enum { LARGE = 4 * MIB };
+    static const char busy[] = "-BUSY too many bytes of requests are under way\r\n";
+    char received[sizeof busy] = "", *zeros = calloc(1, LARGE);
+    stem_buffer request = {0}, ping = {0}, pong = {0};
+    size_t len = 0;
+    stream with;
+
+    stem_buffer_add_text(&request, "*3\r\n$3\r\nSET\r\n$1\r\na\r\n");
+    add_bulk(&request, zeros, LARGE);
+    ck_assert(stream_open(&with, address_of((enum transport)_i), _i == TLS));
+    for (size_t sent = 0; sent < request.len && !with.has_ended;) {
+        stream_wait(&with, true, true, 100);
+        /* The first little for itself: buffers do not end where TLS's records do. */
+        sent +=
+            stream_send(&with, request.data + sent, sent == 0 ? 100 : request.len - sent);
+        len += stream_receive(&with, received + len, sizeof received - 1 - len);
+    }
+    for (int i = 0; i < 100 && !with.has_ended; i++) {
+        stream_wait(&with, true, false, 100);
+        len += stream_receive(&with, received + len, sizeof received - len);
+    }
+    ck_assert(with.has_ended);
+    ck_assert_uint_le(len, strlen(busy));
+    ck_assert_int_eq(memcmp(received, busy, len), 0);
+    stem_buffer_add_text(&ping, "PING\r\n");
+    stem_buffer_add_text(&pong, "+PONG\r\n");
+    exchange((enum transport)_i, &ping, &pong, PACE_EAGER);
+    stream_close(&with);
+    free(request.data);
+    free(ping.data);
+    free(pong.data);
+    free(zeros);
+}
+END_TEST
+
 static void *close_clear(void *unused)
 {
     assert_ok(stem_server_close(clear));
@@ -591,7 +638,8 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("server_answers");
-    TCase *generated = tcase_create("generated"), *single = tcase_create("single");
+    TCase *generated = tcase_create("generated"), *single = tcase_create("single"),
+          *small = tcase_create("small");
 
     tcase_add_checked_fixture(generated, open_all, close_all);
     tcase_set_timeout(generated, 180);
@@ -611,5 +659,10 @@ int main(void)
                         N_TRANSPORTS);
     tcase_add_test(single, a_server_that_ends_answers_in_order_until_it_does);
     suite_add_tcase(suite, single);
+    tcase_add_checked_fixture(small, open_small, close_all);
+    tcase_set_timeout(small, 60);
+    tcase_add_loop_test(small, a_request_that_finds_no_room_ends_its_own_connection, 0,
+                        N_TRANSPORTS);
+    suite_add_tcase(suite, small);
     return run_suite(suite);
 }

@@ -360,6 +360,13 @@ static bool is_over(const stem_connection *connection)
            !connection->group && !connection->task && !connection->login;
 }
 
+/* Whether the error that it ends with came too late to be sent. */
+static bool has_last_words(const stem_connection *connection)
+{
+    return connection->is_ending && !connection->is_blocked && !connection->group &&
+           !connection->task && !connection->login;
+}
+
 /* Whether what it waits for will have it advanced. */
 static bool is_settled(const stem_connection *connection)
 {
@@ -406,7 +413,7 @@ void stem_connection_settle(stem_connection *connection)
         stem_connection_close(connection);
         return;
     }
-    if (can_go_on(connection))
+    if (can_go_on(connection) || has_last_words(connection))
         stem_connection_make_ready(connection);
     assert(is_settled(connection));
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -256,21 +257,92 @@ START_TEST(metrics_are_served_and_nothing_else)
 }
 END_TEST
 
-START_TEST(who_asks_for_metrics_in_vain_takes_few_descriptors)
+static void send_text(const raw_client *client, const char *text)
 {
-    enum { SILENT = 50, MOST = 8 };
+    ck_assert_int_eq(send(client->fd, text, strlen(text), MSG_NOSIGNAL),
+                     (ssize_t)strlen(text));
+}
+
+enum { MOST_SCRAPES = 8 };
+
+START_TEST(silent_metrics_connections_take_few_descriptors)
+{
+    enum { SILENT = 50 };
     stem_server *server = serve_metrics();
     raw_client silent[SILENT];
     redisContext *client = dial();
 
     for (int i = 0; i < SILENT; i++)
         raw_open(&silent[i], stem_server_metrics_address(server));
-    for (int i = MOST; i < SILENT; i++)
+    for (int i = 0; i < SILENT - MOST_SCRAPES; i++)
         ck_assert_uint_eq(raw_rest(&silent[i]).len, 0);
     assert_answer("+PONG", client, "PING");
     for (int i = 0; i < SILENT; i++)
         raw_close(&silent[i]);
     redisFree(client);
+    assert_ok(stem_server_close(server));
+}
+END_TEST
+
+/* What a connection of the metrics port may do that takes a place and does not give it back. */
+static const char *const dawdling[] = {
+    "",                                     /* idle */
+    "G",                                    /* a request that never becomes whole */
+    "GET /metrics HTTP/1.1\r\nHost: a\r\n", /* the same, all but its end */
+    "GET /metrics HTTP/1.1\r\n\r\n",        /* the answer is not read */
+    "GET /metrics HTTP/1.1\r\n\r\nmore",    /* neither by one that sends on */
+    "POST / HTTP/1.1\r\n\r\n",
+};
+
+enum { N_DAWDLING = sizeof dawdling / sizeof *dawdling };
+
+/* Each kind alone, and all of them by turns, before and between scrapes. */
+START_TEST(dawdling_metrics_connections_keep_no_scrape_out)
+{
+    enum { MOST = 3 * MOST_SCRAPES, DRIPS = 3 };
+    stem_server *server = serve_metrics();
+    raw_client clients[MOST];
+
+    for (int n = MOST_SCRAPES; n <= MOST; n += MOST_SCRAPES) {
+        for (int i = 0; i < n; i++) {
+            const int kind = _i < N_DAWDLING ? _i : i % N_DAWDLING;
+
+            raw_open(&clients[i], stem_server_metrics_address(server));
+            send_text(&clients[i], dawdling[kind]);
+        }
+        for (int drip = 0; drip < DRIPS; drip++) {
+            /* A byte now and then makes none of them less idle. */
+            for (int i = 0; i < n; i++)
+                send(clients[i].fd, "x", 1, MSG_NOSIGNAL);
+            assert_scrape(server, "GET /metr|ics HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n",
+                          "\nstem_uptime_seconds ");
+        }
+        for (int i = 0; i < n; i++)
+            raw_close(&clients[i]);
+    }
+    assert_ok(stem_server_close(server));
+}
+END_TEST
+
+START_TEST(scrapes_beside_a_flood_of_idle_connections_are_answered)
+{
+    enum { TIMES = 200, AT_ONCE = 64 };
+    static const char request[] = "GET /metrics HTTP/1.1\r\n\r\n";
+    stem_server *server = serve_metrics();
+    raw_client idle[AT_ONCE], scrape;
+
+    for (int time = 0; time < TIMES; time++) {
+        raw_open(&scrape, stem_server_metrics_address(server));
+        send_text(&scrape, request);
+        for (int i = 0; i < AT_ONCE; i++)
+            raw_open(&idle[i], stem_server_metrics_address(server));
+        const stem_slice text = raw_rest(&scrape);
+        ck_assert_uint_gt(text.len, sizeof "HTTP/1.1 200 OK");
+        ck_assert_mem_eq(text.data, "HTTP/1.1 200 OK", sizeof "HTTP/1.1 200 OK" - 1);
+        raw_close(&scrape);
+        for (int i = 0; i < AT_ONCE; i++)
+            raw_close(&idle[i]);
+    }
     assert_ok(stem_server_close(server));
 }
 END_TEST
@@ -375,7 +447,10 @@ int main(void)
 
     tcase_add_checked_fixture(metrics, open_database, close_database);
     tcase_add_test(metrics, metrics_are_served_and_nothing_else);
-    tcase_add_test(metrics, who_asks_for_metrics_in_vain_takes_few_descriptors);
+    tcase_add_test(metrics, silent_metrics_connections_take_few_descriptors);
+    tcase_add_loop_test(metrics, dawdling_metrics_connections_keep_no_scrape_out, 0,
+                        N_DAWDLING + 1);
+    tcase_add_test(metrics, scrapes_beside_a_flood_of_idle_connections_are_answered);
     tcase_add_loop_test(metrics, without_descriptors_a_port_waits_in_silence, 0, 2);
     tcase_add_test(metrics, a_server_that_finds_no_descriptors_says_so_alone);
     return run_suite(suite);

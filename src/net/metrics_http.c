@@ -1,6 +1,8 @@
 /*
  * The port for Prometheus: HTTP/1.1, of which as little as it takes. One request a connection,
- * GET or HEAD of /metrics; a few connections at a time, each for a few seconds.
+ * GET or HEAD of /metrics; a few connections at a time, each for a few seconds. A connection
+ * that comes when there are that many takes the place of the one that has made no progress for
+ * longest: idle connections keep no scrape out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -103,6 +105,14 @@ static void write_answer(stem_scrape *scrape)
     free(body.data);
 }
 
+/* The last to be closed for another connection. Bytes of a request are no progress before they
+ * are all there: one that sends a byte now and then is as idle as one that sends none. */
+static void note_progress(stem_scrape *scrape)
+{
+    DL_DELETE(scrape->server->scrapes, scrape);
+    DL_APPEND(scrape->server->scrapes, scrape);
+}
+
 /* Sends what the socket takes; false when the connection is of no more use. What is sent ends
  * the stream, and then the peer closes it: with bytes of its own unread, closing it here could
  * cost the answer. */
@@ -119,6 +129,7 @@ static bool send_answer(stem_scrape *scrape)
         if (n < 0)
             return errno == EAGAIN && event_add(scrape->writable, NULL) == 0;
         scrape->sent += (size_t)n;
+        note_progress(scrape);
     }
     return shutdown(scrape->fd, SHUT_WR) == 0 && !scrape->has_ended;
 }
@@ -192,26 +203,34 @@ static bool make_events(stem_scrape *scrape)
 
 void stem_metrics_accept(stem_server *server, int fd)
 {
-    stem_scrape *scrape =
-        server->n_scrapes < MOST_SCRAPES ? calloc(1, sizeof *scrape) : NULL;
+    stem_scrape *scrape = calloc(1, sizeof *scrape);
 
     if (!scrape) {
         stem_descriptor_close(fd);
         return;
     }
+    if (server->n_scrapes == MOST_SCRAPES)
+        close_scrape(server->scrapes);
     scrape->server = server;
     scrape->fd = fd;
     scrape->since_ms = server->now_ms;
     DL_APPEND(server->scrapes, scrape);
     server->n_scrapes++;
-    if (!make_events(scrape))
+    /* What has been sent already is answered before more connections are accepted, which may
+     * take its place. */
+    if (!make_events(scrape) || !receive(scrape))
         close_scrape(scrape);
 }
 
 void stem_metrics_expire(stem_server *server)
 {
-    while (server->scrapes && server->now_ms - server->scrapes->since_ms > MOST_MS)
-        close_scrape(server->scrapes);
+    stem_scrape *each, *next;
+
+    DL_FOREACH_SAFE(server->scrapes, each, next)
+    {
+        if (server->now_ms - each->since_ms > MOST_MS)
+            close_scrape(each);
+    }
 }
 
 void stem_metrics_close(stem_server *server)

@@ -119,7 +119,8 @@ struct stem_server {
     struct stem_cursors *cursors;
     struct stem_snapshots *snapshots;
     struct stem_sessions *sessions;
-    stem_scrape *scrapes; /* connections to the port for metrics, the oldest first */
+    stem_scrape
+        *scrapes; /* of the port for metrics; the first is the first to be closed */
     size_t n_scrapes;
 
     stem_connection *connections; /* in the order in which they came */

@@ -1080,7 +1080,7 @@ typedef struct stem_server_options {
     size_t max_input_bytes STEM_ZERO;   /* of all, queued and watched; default 1 GiB */
     size_t max_output_bytes STEM_ZERO;  /* of an answer, waiting; default 256 MiB */
     size_t idle_seconds STEM_ZERO;      /* of silence in a connection; default 3,600 */
-    size_t login_seconds STEM_ZERO;     /* for a connection to log in; default 10 */
+    size_t login_seconds STEM_ZERO;     /* to log in, turns aside; default 10 */
     size_t max_failed_logins STEM_ZERO; /* a second, of one peer; default 5 */
     size_t max_sessions STEM_ZERO;      /* kept, and as many found; default 1,024 */
     size_t max_snapshots STEM_ZERO;     /* open at a time, of one client; default 64 */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "error.h"
 #include "net/login.h"
 #include "support.h"
@@ -263,28 +264,196 @@ START_TEST(what_came_before_a_failure_is_refused_when_its_turn_comes)
 }
 END_TEST
 
-START_TEST(few_wait_of_one_peer_and_not_many_of_all)
+/* ---- Turns ------------------------------------------------------------------------ */
+
+START_TEST(any_number_of_logins_of_one_peer_wait_their_turn)
 {
-    attempt first = {0}, waits[4] = {0}, more = {0};
+    enum { MANY = 5000 };
+    attempt first = {0}, *waits = calloc(MANY, sizeof *waits);
     sem_t gate;
 
-    open_pool((stem_login_options){
-        .max_waiting = 3, .max_waiting_of_peer = 2, .failures_per_second = 100});
+    open_pool((stem_login_options){.failures_per_second = 1000000000});
     shut(&first, &gate);
-    ck_assert_int_eq(try(&waits[0], "a", "ada", ""), STEM_LOGIN_WAITS);
-    ck_assert_int_eq(try(&waits[1], "a", "ada", ""), STEM_LOGIN_WAITS);
-    ck_assert_int_eq(try(&more, "a", "ada", ""), STEM_LOGIN_BUSY);
-    ck_assert_int_eq(try(&waits[2], "b", "ada", ""), STEM_LOGIN_WAITS);
-    ck_assert_int_eq(try(&more, "c", "ada", ""), STEM_LOGIN_BUSY);
-    ck_assert(stem_login_cancel(pool, waits[1].ticket));
-    ck_assert_int_eq(try(&waits[3], "a", "ada", ""), STEM_LOGIN_WAITS);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(try(&waits[i], "a", "ada", ""), STEM_LOGIN_WAITS);
+    sem_post(&gate);
+    for (int i = 0; i < MANY; i++) {
+        ck_assert_int_eq(outcome_of(&waits[i]), STEM_LOGIN_REFUSED);
+        ck_assert_int_eq(waits[i].calls, 1);
+    }
+    free(waits);
+}
+END_TEST
+
+static int n_outcomes;
+
+/* Notes in which order the outcomes come. */
+static void take_place(void *argument, enum stem_login_outcome outcome,
+                       const stem_user *user)
+{
+    attempt *which = argument;
+
+    (void)user;
+    which->outcome = outcome;
+    which->calls = ++n_outcomes;
+    sem_post(&which->is_told);
+}
+
+static void try_in_order(attempt *which, const char *peer, const char *password)
+{
+    const stem_login_request request = {
+        .access = users,
+        .user = {"ada", 3},
+        .password = {password, strlen(password)},
+        .peer = peer,
+        .done = take_place,
+        .argument = which,
+    };
+
+    sem_init(&which->is_told, 0, 0);
+    ck_assert_int_eq(stem_login_start(pool, &request, &which->ticket), STEM_LOGIN_WAITS);
+}
+
+START_TEST(peers_take_turns_and_a_flood_of_one_delays_another_by_one_check)
+{
+    enum { FLOOD = 200, OTHERS = 3 };
+    static const char *const peers[OTHERS] = {"b", "c", "d"};
+    attempt first = {0}, flood[FLOOD] = {0}, others[OTHERS][2] = {0};
+    sem_t gate;
+
+    n_outcomes = 0;
+    open_pool((stem_login_options){.failures_per_second = 1000000000});
+    shut(&first, &gate);
+    for (int i = 0; i < FLOOD; i++)
+        try_in_order(&flood[i], "a", "");
+    for (int i = 0; i < OTHERS; i++)
+        for (int k = 0; k < 2; k++)
+            try_in_order(&others[i][k], peers[i], "");
+    sem_post(&gate);
+    for (int i = 0; i < FLOOD; i++)
+        outcome_of(&flood[i]);
+
+    for (int i = 0; i < OTHERS; i++)
+        for (int k = 0; k < 2; k++)
+            ck_assert_int_le(others[i][k].calls, (OTHERS + 1) * (k + 1));
+    for (int i = 1; i < FLOOD; i++)
+        ck_assert_int_gt(flood[i].calls, flood[i - 1].calls);
+}
+END_TEST
+
+START_TEST(peers_that_have_failed_lately_come_behind_those_that_have_not)
+{
+    enum { FAILED = 20 };
+    attempt first = {0}, failed[FAILED] = {0}, again[FAILED] = {0}, late = {0};
+    char peer[16];
+    sem_t gate;
+
+    n_outcomes = 0;
+    open_pool((stem_login_options){.failures_per_second = 2});
+    for (int i = 0; i < FAILED; i++) {
+        snprintf(peer, sizeof peer, "peer %d", i);
+        ck_assert_int_eq(try(&failed[i], peer, "ada", ""), STEM_LOGIN_WAITS);
+        outcome_of(&failed[i]);
+    }
+    shut(&first, &gate);
+    for (int i = 0; i < FAILED; i++) {
+        snprintf(peer, sizeof peer, "peer %d", i);
+        try_in_order(&again[i], peer, "");
+    }
+    try_in_order(&late, "late", "secret");
     sem_post(&gate);
 
-    ck_assert_int_eq(outcome_of(&waits[0]), STEM_LOGIN_REFUSED);
-    ck_assert_int_eq(outcome_of(&waits[2]), STEM_LOGIN_REFUSED);
-    ck_assert_int_eq(outcome_of(&waits[3]), STEM_LOGIN_REFUSED);
-    ck_assert_int_eq(try(&more, "a", "ada", ""), STEM_LOGIN_WAITS);
-    ck_assert_int_eq(outcome_of(&more), STEM_LOGIN_REFUSED);
+    ck_assert_int_eq(outcome_of(&late), STEM_LOGIN_GRANTED);
+    for (int i = 0; i < FAILED; i++)
+        ck_assert_int_eq(outcome_of(&again[i]), STEM_LOGIN_REFUSED);
+    ck_assert_int_eq(late.calls, 1);
+}
+END_TEST
+
+START_TEST(logins_with_the_same_user_and_password_are_granted_by_one_check)
+{
+    enum { MANY = 1000 };
+    attempt first = {0}, *waits = calloc(MANY, sizeof *waits);
+    sem_t gate;
+
+    open_pool((stem_login_options){.failures_per_second = 1000000000});
+    shut(&first, &gate);
+    /* Every fourth is another user's or has another password, also one that begins alike. */
+    static const char *const others[][2] = {{"web", "secret"},
+                                            {"ada", "secreT"},
+                                            {"ada", "secret1"},
+                                            {"ada", ""},
+                                            {"eve", "secret"}};
+    enum { N_OTHERS = sizeof others / sizeof *others };
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(i < N_OTHERS
+                             ? try(&waits[i], "b", others[i][0], others[i][1])
+                             : try(&waits[i], i % 2 ? "a" : "c", "ada", "secret"),
+                         STEM_LOGIN_WAITS);
+    const uint64_t before = stem_clock();
+    sem_post(&gate);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(outcome_of(&waits[i]), i == 0 || i >= N_OTHERS
+                                                    ? STEM_LOGIN_GRANTED
+                                                    : STEM_LOGIN_REFUSED);
+    /* A check takes some 50 ms, a hundred times that under a sanitizer on a busy machine. */
+    ck_assert_uint_lt(stem_clock() - before, 30 * STEM_SECOND);
+    ck_assert_str_eq(waits[0].user, "web");
+    for (int i = N_OTHERS; i < MANY; i++)
+        ck_assert_str_eq(waits[i].user, "ada");
+    free(waits);
+}
+END_TEST
+
+START_TEST(a_peer_that_fails_too_often_is_not_granted_with_others)
+{
+    attempt first = {0}, failed = {0}, guess = {0}, other = {0};
+    sem_t gate;
+
+    open_pool((stem_login_options){.failures_per_second = 1});
+    shut(&first, &gate);
+    ck_assert_int_eq(try(&failed, "a", "ada", "wrong"), STEM_LOGIN_WAITS);
+    ck_assert_int_eq(try(&other, "b", "ada", "secret"), STEM_LOGIN_WAITS);
+    ck_assert_int_eq(try(&guess, "a", "ada", "secret"), STEM_LOGIN_WAITS);
+    sem_post(&gate);
+
+    ck_assert_int_eq(outcome_of(&failed), STEM_LOGIN_REFUSED);
+    ck_assert_int_eq(outcome_of(&other), STEM_LOGIN_GRANTED);
+    ck_assert_int_eq(outcome_of(&guess), STEM_LOGIN_TOO_MANY);
+}
+END_TEST
+
+START_TEST(a_cancelled_login_is_not_granted_with_others)
+{
+    attempt first = {0}, cancelled = {0}, other = {0};
+    sem_t gate;
+
+    open_pool((stem_login_options){0});
+    shut(&first, &gate);
+    ck_assert_int_eq(try(&other, "b", "ada", "secret"), STEM_LOGIN_WAITS);
+    ck_assert_int_eq(try(&cancelled, "b", "ada", "secret"), STEM_LOGIN_WAITS);
+    ck_assert(stem_login_cancel(pool, cancelled.ticket));
+    sem_post(&gate);
+
+    ck_assert_int_eq(outcome_of(&other), STEM_LOGIN_GRANTED);
+    ck_assert_int_eq(cancelled.calls, 0);
+}
+END_TEST
+
+START_TEST(what_is_longer_than_any_password_is_refused)
+{
+    static char large[100000];
+    attempt name = {0}, password = {0}, longest = {0};
+
+    memset(large, 'x', sizeof large - 1);
+    open_pool((stem_login_options){.failures_per_second = 100});
+    ck_assert_int_eq(try(&name, "a", large, "secret"), STEM_LOGIN_WAITS);
+    ck_assert_int_eq(try(&password, "a", "ada", large), STEM_LOGIN_WAITS);
+    large[STEM_PASSWORD_MAX] = '\0';
+    ck_assert_int_eq(try(&longest, "a", "ada", large), STEM_LOGIN_WAITS);
+    ck_assert_int_eq(outcome_of(&name), STEM_LOGIN_REFUSED);
+    ck_assert_int_eq(outcome_of(&password), STEM_LOGIN_REFUSED);
+    ck_assert_int_eq(outcome_of(&longest), STEM_LOGIN_REFUSED);
 }
 END_TEST
 
@@ -339,13 +508,14 @@ END_TEST
 
 START_TEST(closing_tells_those_that_wait_that_there_will_be_nothing)
 {
+    static const char *const passwords[] = {"secret", "b", "c"};
     attempt first = {0}, waits[3] = {0};
     sem_t gate;
 
     open_pool((stem_login_options){0});
     shut(&first, &gate);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(try(&waits[i], "a", "ada", "secret"), STEM_LOGIN_WAITS);
+        ck_assert_int_eq(try(&waits[i], "a", "ada", passwords[i]), STEM_LOGIN_WAITS);
     sem_post(&gate);
     stem_login_close(pool);
     pool = NULL;
@@ -419,7 +589,7 @@ START_TEST(threads_check_beside_each_other)
 {
     attempt which[6] = {0};
 
-    open_pool((stem_login_options){.threads = 2, .max_waiting_of_peer = 6});
+    open_pool((stem_login_options){.threads = 2});
     for (int i = 0; i < 6; i++)
         ck_assert_int_eq(try(&which[i], "a", i % 2 ? "ada" : "web", "secret"),
                          STEM_LOGIN_WAITS);
@@ -435,6 +605,7 @@ int main(void)
     Suite *suite = suite_create("login");
     TCase *outcomes = add_case(suite, "outcomes", 60);
     TCase *limits = add_case(suite, "limits", 60);
+    TCase *turns = add_case(suite, "turns", 60);
     TCase *ends = add_case(suite, "cancelling and stopping", 60);
     TCase *threads = add_case(suite, "threads", 60);
 
@@ -451,7 +622,17 @@ int main(void)
     tcase_add_test(limits, who_fails_too_often_is_refused_at_once_and_others_are_not);
     tcase_add_test(limits, a_login_is_no_failure);
     tcase_add_test(limits, what_came_before_a_failure_is_refused_when_its_turn_comes);
-    tcase_add_test(limits, few_wait_of_one_peer_and_not_many_of_all);
+
+    tcase_add_checked_fixture(turns, make_users, let_go_of_users);
+    tcase_add_test(turns, any_number_of_logins_of_one_peer_wait_their_turn);
+    tcase_add_test(turns,
+                   peers_take_turns_and_a_flood_of_one_delays_another_by_one_check);
+    tcase_add_test(turns, peers_that_have_failed_lately_come_behind_those_that_have_not);
+    tcase_add_test(turns,
+                   logins_with_the_same_user_and_password_are_granted_by_one_check);
+    tcase_add_test(turns, a_peer_that_fails_too_often_is_not_granted_with_others);
+    tcase_add_test(turns, a_cancelled_login_is_not_granted_with_others);
+    tcase_add_test(turns, what_is_longer_than_any_password_is_refused);
 
     tcase_add_checked_fixture(ends, make_users, let_go_of_users);
     tcase_add_test(ends, a_cancelled_login_is_never_told);

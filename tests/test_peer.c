@@ -1,5 +1,5 @@
 /*
- * Peers: what stands for one, how much it may fail, and who is forgotten first.
+ * Peers: what stands for one, how much it may fail, and how long it is kept.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,8 +21,8 @@ START_TEST(so_many_failures_are_allowed_at_once_and_then_one_each_share_of_a_sec
 {
     const uint64_t start = 77 * second;
 
-    assert_ok(stem_peers_init(&peers, 4, 5));
-    stem_peer *peer = stem_peers_at(&peers, "192.0.2.1");
+    stem_peers_init(&peers, 5);
+    stem_peer *peer = stem_peers_at(&peers, "192.0.2.1", second);
     for (int i = 0; i < 5; i++) {
         ck_assert(!stem_peer_is_over(&peers, peer, start));
         stem_peer_failed(&peers, peer, start);
@@ -47,35 +47,59 @@ END_TEST
 
 START_TEST(one_peer_s_failures_are_nobody_else_s)
 {
-    assert_ok(stem_peers_init(&peers, 4, 1));
-    stem_peer *one = stem_peers_at(&peers, "192.0.2.1");
+    stem_peers_init(&peers, 1);
+    stem_peer *one = stem_peers_at(&peers, "192.0.2.1", second);
     stem_peer_failed(&peers, one, second);
 
     ck_assert(stem_peer_is_over(&peers, one, second));
-    ck_assert_ptr_eq(stem_peers_at(&peers, "192.0.2.1"), one);
-    ck_assert(!stem_peer_is_over(&peers, stem_peers_at(&peers, "192.0.2.11"), second));
-    ck_assert(!stem_peer_is_over(&peers, stem_peers_at(&peers, "192.0.2"), second));
+    ck_assert_ptr_eq(stem_peers_at(&peers, "192.0.2.1", second), one);
+    ck_assert(
+        !stem_peer_is_over(&peers, stem_peers_at(&peers, "192.0.2.11", second), second));
+    ck_assert(
+        !stem_peer_is_over(&peers, stem_peers_at(&peers, "192.0.2", second), second));
     stem_peers_free(&peers);
 }
 END_TEST
 
-START_TEST(the_oldest_failure_is_forgotten_first_and_nobody_who_waits)
+START_TEST(a_peer_is_kept_as_long_as_it_waits_or_owes)
 {
-    assert_ok(stem_peers_init(&peers, 3, 1));
-    stem_peer *waits = stem_peers_at(&peers, "waits");
-    waits->waiting = 1;
-    stem_peer_failed(&peers, stem_peers_at(&peers, "newer"), 2 * second);
-    stem_peer_failed(&peers, stem_peers_at(&peers, "older"), second);
+    enum { MANY = 10000 };
+    const uint64_t later = 3 * second;
+    char text[32];
 
-    stem_peer *fresh = stem_peers_at(&peers, "fresh");
-    ck_assert(!stem_peer_is_over(&peers, fresh, second));
-    ck_assert_ptr_eq(stem_peers_at(&peers, "waits"), waits);
-    ck_assert(stem_peer_is_over(&peers, stem_peers_at(&peers, "newer"), 2 * second));
-    ck_assert_ptr_eq(stem_peers_at(&peers, "fresh"), fresh);
+    stem_peers_init(&peers, 1);
+    stem_peer *waits = stem_peers_at(&peers, "waits", second);
+    waits->n_waiting = 1;
+    stem_peer_failed(&peers, stem_peers_at(&peers, "owes", second), later);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "peer %d", i);
+        stem_peer *fresh = stem_peers_at(&peers, text, later);
+        ck_assert_str_eq(fresh->text, text);
+        ck_assert(!stem_peer_owes(fresh, later));
+    }
+    ck_assert_uint_lt(HASH_COUNT(peers.by_text), 1000);
+    ck_assert_ptr_eq(stem_peers_at(&peers, "waits", later), waits);
+    ck_assert(stem_peer_is_over(&peers, stem_peers_at(&peers, "owes", later), later));
+    stem_peers_free(&peers);
+}
+END_TEST
 
-    stem_peers_at(&peers, "newer")->waiting = 1;
-    fresh->waiting = 1;
-    ck_assert_ptr_null(stem_peers_at(&peers, "one more"));
+START_TEST(so_many_peers_as_wait_are_kept)
+{
+    enum { MANY = 10000 };
+    static stem_peer *kept[MANY];
+    char text[32];
+
+    stem_peers_init(&peers, 1);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "peer %d", i);
+        kept[i] = stem_peers_at(&peers, text, second);
+        kept[i]->n_waiting = 1;
+    }
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "peer %d", i);
+        ck_assert_ptr_eq(stem_peers_at(&peers, text, second), kept[i]);
+    }
     stem_peers_free(&peers);
 }
 END_TEST
@@ -85,10 +109,10 @@ START_TEST(a_text_that_is_too_long_is_cut_and_found_again)
     char text[2 * STEM_PEER_SIZE] = {0};
 
     memset(text, 'x', sizeof text - 1);
-    assert_ok(stem_peers_init(&peers, 2, 1));
-    stem_peer *peer = stem_peers_at(&peers, text);
+    stem_peers_init(&peers, 1);
+    stem_peer *peer = stem_peers_at(&peers, text, second);
     ck_assert_uint_eq(strlen(peer->text), STEM_PEER_SIZE - 1);
-    ck_assert_ptr_eq(stem_peers_at(&peers, text), peer);
+    ck_assert_ptr_eq(stem_peers_at(&peers, text, second), peer);
     stem_peers_free(&peers);
 }
 END_TEST
@@ -180,7 +204,8 @@ int main(void)
         failures,
         so_many_failures_are_allowed_at_once_and_then_one_each_share_of_a_second);
     tcase_add_test(failures, one_peer_s_failures_are_nobody_else_s);
-    tcase_add_test(failures, the_oldest_failure_is_forgotten_first_and_nobody_who_waits);
+    tcase_add_test(failures, a_peer_is_kept_as_long_as_it_waits_or_owes);
+    tcase_add_test(failures, so_many_peers_as_wait_are_kept);
     tcase_add_test(failures, a_text_that_is_too_long_is_cut_and_found_again);
     tcase_add_test(texts, the_peer_of_a_unix_socket_is_a_uid);
     tcase_add_test(texts, the_peer_of_a_tcp_connection_is_an_address_without_its_port);

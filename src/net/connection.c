@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
 
@@ -430,6 +431,16 @@ void stem_connection_advance(stem_connection *connection)
     stem_connection_settle(connection);
 }
 
+/* Whether the client has ended the stream with nothing behind the login that it waits for. Of
+ * one that has sent more, and then ended its half, the requests are answered. */
+static bool has_hung_up(const stem_connection *connection)
+{
+    char byte;
+
+    return connection->login && connection->input_used == connection->input_len &&
+           recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
     stem_connection *connection = argument;
@@ -437,6 +448,10 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     stem_spin_end(&connection->server->spin);
+    if (has_hung_up(connection)) {
+        stem_connection_close(connection);
+        return;
+    }
     if (!can_read(connection)) {
         connection->is_unread = true;
         event_del(connection->readable);

@@ -50,6 +50,7 @@ struct stem_connection {
     stem_connection *next_in_group;
     stem_server *server;
     uint64_t id, since_ms, active_ms, turn_ready;
+    uint64_t login_waited_ms; /* that its logins have waited for their turns */
     int fd;
     void *tls; /* an SSL, or NULL */
     bool tls_wants_write;

@@ -203,7 +203,7 @@ void stem_connection_forget(stem_connection *connection)
 struct stem_login_wait {
     stem_post post;
     stem_connection *connection;
-    uint64_t ticket;
+    uint64_t ticket, since_ms;
     enum stem_login_outcome outcome;
     stem_access *access; /* counted, when granted */
     const stem_user *user;
@@ -215,7 +215,11 @@ struct stem_login_wait {
 
 static void free_wait(struct stem_login_wait *wait)
 {
-    wait->connection->login = NULL;
+    stem_connection *connection = wait->connection;
+
+    connection->login = NULL;
+    connection->login_waited_ms += connection->server->now_ms - wait->since_ms;
+    connection->server->input_bytes -= wait->scope_len;
     stem_access_release(wait->access);
     free(wait->scope);
     free(wait);
@@ -238,9 +242,8 @@ static void reply_refused(stem_connection *connection, enum stem_login_outcome o
     case STEM_LOGIN_TOO_MANY:
         stem_reply_error(reply, "BUSY too many failed logins, try again later");
         break;
-    case STEM_LOGIN_BUSY:
     case STEM_LOGIN_STOPPED:
-        stem_reply_error(reply, "BUSY too many logins are under way, try again");
+        stem_reply_error(reply, "BUSY the server is shutting down");
         break;
     case STEM_LOGIN_FAILED:
         stem_reply_failure(reply, STEM_ENOMEM);
@@ -318,6 +321,7 @@ static struct stem_login_wait *make_wait(stem_connection *connection,
     if (!wait)
         return NULL;
     wait->connection = connection;
+    wait->since_ms = connection->server->now_ms;
     wait->hello = hello;
     wait->has_scope = scope != NULL;
     if (scope) {
@@ -328,6 +332,7 @@ static struct stem_login_wait *make_wait(stem_connection *connection,
         }
         memcpy(wait->scope, scope->data, scope->len);
         wait->scope_len = scope->len;
+        connection->server->input_bytes += scope->len;
     }
     wait->access = stem_access_retain(connection->server->access);
     connection->login = wait;
@@ -338,8 +343,12 @@ void stem_connection_login(stem_connection *connection, stem_slice name,
                            stem_slice password, const stem_slice *scope, int hello)
 {
     stem_server *server = connection->server;
-    struct stem_login_wait *wait = make_wait(connection, scope, hello);
 
+    if (scope && !stem_connection_may_hold(connection, scope->len)) {
+        stem_reply_error(&connection->output, stem_input_is_full);
+        return;
+    }
+    struct stem_login_wait *wait = make_wait(connection, scope, hello);
     if (!wait) {
         stem_reply_failure(&connection->output, STEM_ENOMEM);
         return;

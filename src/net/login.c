@@ -1,6 +1,6 @@
 /*
- * The threads that check passwords, and the logins that wait for them, in one list: those
- * under way at its front, behind them the others in the order that they came.
+ * The threads that check passwords, and the logins that wait for them: each peer has a queue of
+ * its own, and the peers that have one are in a list, from which they are served by turns.
  */
 #include "login.h"
 
@@ -10,14 +10,17 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#include <utlist.h>
-
 #include "../clock.h"
 #include "../error.h"
+#include "table.h"
+
+typedef struct stem_waiting_login waiting;
 
 /* A login that waits. */
-typedef struct waiting {
-    struct waiting *prev, *next;
+struct stem_waiting_login {
+    UT_hash_handle hh;
+    waiting *prev,
+        *next; /* in the queue of its peer; in a list of those that are granted */
     uint64_t ticket;
     stem_access *access;
     stem_peer *peer;
@@ -29,7 +32,7 @@ typedef struct waiting {
     size_t password_len;
     char *password;
     char bytes[]; /* the user's name, and the password */
-} waiting;
+};
 
 struct stem_login {
     stem_login_options options;
@@ -41,23 +44,26 @@ struct stem_login {
     pthread_cond_t changed;
     bool is_stopping;
     stem_peers peers;
-    waiting *list;
-    size_t n_waiting;
+    stem_peer *turns;   /* the peers that have a queue; the first is served next */
+    waiting *by_ticket; /* all that wait or are under way, in the order that they came */
     uint64_t last_ticket;
 };
 
 /* ---- One login -------------------------------------------------------------------- */
 
+static size_t shorter(size_t len, size_t most)
+{
+    return len < most ? len : most;
+}
+
 static waiting *copy_request(const stem_login_request *request)
 {
-    const size_t user_len = request->user.len;
-    const size_t password_len = request->password.len;
+    const size_t user_len = shorter(request->user.len, STEM_USER_NAME_MAX + 1);
+    const size_t password_len = shorter(request->password.len, STEM_PASSWORD_MAX + 1);
     waiting *login = calloc(1, sizeof *login + user_len + password_len);
 
-    if (!login) {
-        stem_fail(STEM_ENOMEM, "no memory for a login");
+    if (!login)
         return NULL;
-    }
     login->access = stem_access_retain(request->access);
     login->done = request->done;
     login->argument = request->argument;
@@ -78,22 +84,44 @@ static void free_login(waiting *login)
     free(login);
 }
 
-/* Takes it off the list; the lock is held. */
-static void take_out(stem_login *pool, waiting *login)
+/* Has it wait; false when there is no memory. The lock is held, here and below. */
+static bool enqueue(stem_login *pool, waiting *login, stem_peer *peer)
 {
-    DL_DELETE(pool->list, login);
-    pool->n_waiting--;
-    login->peer->waiting--;
+    login->ticket = ++pool->last_ticket;
+    HASH_ADD(hh, pool->by_ticket, ticket, sizeof login->ticket, login);
+    if (!login->hh.tbl)
+        return false;
+    login->peer = peer;
+    peer->n_waiting++;
+    if (!peer->queue)
+        DL_APPEND(pool->turns, peer);
+    DL_APPEND(peer->queue, login);
+    return true;
 }
 
-static enum stem_login_outcome check(waiting *login, const stem_user **user)
+static void leave_queue(stem_login *pool, waiting *login)
+{
+    stem_peer *peer = login->peer;
+
+    DL_DELETE(peer->queue, login);
+    if (!peer->queue)
+        DL_DELETE(pool->turns, peer);
+}
+
+/* It has an outcome, or is cancelled, and is in no queue. */
+static void forget(stem_login *pool, waiting *login)
+{
+    HASH_DEL(pool->by_ticket, login);
+    login->peer->n_waiting--;
+}
+
+static enum stem_login_outcome check(const waiting *login, const stem_user **user)
 {
     const stem_slice name = {login->bytes, login->user_len};
     const stem_user *found = stem_access_find(login->access, name);
     const bool is_right = stem_access_verify(found, login->password, login->password_len);
     const bool is_known = is_right || errno != ENOMEM;
 
-    sodium_memzero(login->password, login->password_len);
     if (!is_known)
         return STEM_LOGIN_FAILED;
     if (!is_right)
@@ -102,16 +130,75 @@ static enum stem_login_outcome check(waiting *login, const stem_user **user)
     return STEM_LOGIN_GRANTED;
 }
 
+/* How long a comparison takes tells nothing of a password but its length. */
+static bool is_same(const waiting *a, const waiting *b)
+{
+    return a->access == b->access && a->user_len == b->user_len &&
+           a->password_len == b->password_len &&
+           memcmp(a->bytes, b->bytes, a->user_len) == 0 &&
+           sodium_memcmp(a->password, b->password, a->password_len) == 0;
+}
+
 /* ---- The threads ------------------------------------------------------------------ */
 
-/* The first that nobody works on, NULL for none; the lock is held. */
-static waiting *next_login(const stem_login *pool)
+/* The peer whose turn it is: one that owes for failures comes behind those that do not. There
+ * is one, and the lock is held, here and below. */
+static stem_peer *next_peer(const stem_login *pool)
 {
-    waiting *login = pool->list;
+    const uint64_t now = stem_clock();
+    stem_peer *peer = pool->turns;
 
-    while (login && login->is_under_way)
-        login = login->next;
+    while (peer && stem_peer_owes(peer, now))
+        peer = peer->next;
+    return peer ? peer : pool->turns;
+}
+
+/* The login whose turn it is, NULL for none; its peer's next comes when all others have had
+ * theirs. */
+static waiting *next_login(stem_login *pool)
+{
+    stem_peer *peer = next_peer(pool);
+
+    if (!peer)
+        return NULL;
+    waiting *login = peer->queue;
+    leave_queue(pool, login);
+    if (peer->queue) {
+        DL_DELETE(pool->turns, peer);
+        DL_APPEND(pool->turns, peer);
+    }
     return login;
+}
+
+/* Moves to the list those that are granted with a login, as they wait with its user and
+ * password. */
+static void take_same(stem_login *pool, const waiting *granted, waiting **list)
+{
+    const uint64_t now = stem_clock();
+    waiting *each, *next;
+
+    HASH_ITER(hh, pool->by_ticket, each, next)
+    {
+        if (each->is_under_way || stem_peer_is_over(&pool->peers, each->peer, now) ||
+            !is_same(each, granted))
+            continue;
+        leave_queue(pool, each);
+        forget(pool, each);
+        DL_APPEND(*list, each);
+    }
+}
+
+/* Tells the outcome of the logins in a list, and frees them. The lock is not held. */
+static void tell(waiting *list, enum stem_login_outcome outcome, const stem_user *user)
+{
+    waiting *each, *next;
+
+    DL_FOREACH_SAFE(list, each, next)
+    {
+        if (!each->is_cancelled)
+            each->done(each->argument, outcome, user);
+        free_login(each);
+    }
 }
 
 /* Finds the outcome of one, and tells it. The lock is held before and after. */
@@ -119,6 +206,7 @@ static void serve(stem_login *pool, waiting *login)
 {
     enum stem_login_outcome outcome = STEM_LOGIN_TOO_MANY;
     const stem_user *user = NULL;
+    waiting *decided = NULL;
 
     login->is_under_way = true;
     /* Those before it may have failed since it came. */
@@ -129,12 +217,12 @@ static void serve(stem_login *pool, waiting *login)
     }
     if (outcome == STEM_LOGIN_REFUSED)
         stem_peer_failed(&pool->peers, login->peer, stem_clock());
-    take_out(pool, login);
-    const bool is_cancelled = login->is_cancelled;
+    forget(pool, login);
+    DL_APPEND(decided, login);
+    if (outcome == STEM_LOGIN_GRANTED)
+        take_same(pool, login, &decided);
     pthread_mutex_unlock(&pool->lock);
-    if (!is_cancelled)
-        login->done(login->argument, outcome, user);
-    free_login(login);
+    tell(decided, outcome, user);
     pthread_mutex_lock(&pool->lock);
 }
 
@@ -176,7 +264,7 @@ static int start_threads(stem_login *pool)
 
 static int set_options(stem_login *pool, const stem_login_options *options)
 {
-    enum { PEERS = 1024, WAITING = 64, WAITING_OF_PEER = 4, FAILURES = 5 };
+    enum { FAILURES = 5 };
     stem_login_options *own = &pool->options;
 
     *own = *options;
@@ -187,15 +275,7 @@ static int set_options(stem_login *pool, const stem_login_options *options)
                          STEM_LOGIN_MAX_THREADS, own->threads);
     if (own->failures_per_second == 0)
         own->failures_per_second = FAILURES;
-    if (own->max_waiting == 0)
-        own->max_waiting = WAITING;
-    if (own->max_waiting_of_peer == 0)
-        own->max_waiting_of_peer = WAITING_OF_PEER;
-    if (own->max_peers == 0)
-        own->max_peers = PEERS;
-    /* Each that waits has a place there. */
-    if (own->max_peers < own->max_waiting)
-        own->max_peers = own->max_waiting;
+    stem_peers_init(&pool->peers, own->failures_per_second);
     return STEM_OK;
 }
 
@@ -210,9 +290,6 @@ int stem_login_open(const stem_login_options *options, stem_login **login)
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->changed, NULL);
     code = set_options(pool, options ? options : &defaults);
-    if (code == STEM_OK)
-        code = stem_peers_init(&pool->peers, pool->options.max_peers,
-                               pool->options.failures_per_second);
     if (code == STEM_OK)
         code = start_threads(pool);
     if (code == STEM_OK)
@@ -234,8 +311,9 @@ void stem_login_close(stem_login *login)
     pthread_mutex_unlock(&login->lock);
     for (unsigned i = 0; i < login->n_threads; i++)
         pthread_join(login->threads[i], NULL);
-    DL_FOREACH_SAFE(login->list, each, next)
+    HASH_ITER(hh, login->by_ticket, each, next)
     {
+        forget(login, each);
         each->done(each->argument, STEM_LOGIN_STOPPED, NULL);
         free_login(each);
     }
@@ -245,38 +323,34 @@ void stem_login_close(stem_login *login)
     free(login);
 }
 
-/* Whether one more of that peer may wait; the lock is held. */
-static enum stem_login_outcome admit(stem_login *pool, const char *text, stem_peer **peer)
+/* The lock is held. */
+static enum stem_login_outcome start(stem_login *pool, const stem_login_request *request,
+                                     uint64_t *ticket)
 {
-    *peer = stem_peers_at(&pool->peers, text);
-    if (*peer && stem_peer_is_over(&pool->peers, *peer, stem_clock()))
+    const uint64_t now = stem_clock();
+
+    if (pool->is_stopping)
+        return STEM_LOGIN_STOPPED;
+    stem_peer *peer = stem_peers_at(&pool->peers, request->peer, now);
+    if (peer && stem_peer_is_over(&pool->peers, peer, now))
         return STEM_LOGIN_TOO_MANY;
-    if (!*peer || (*peer)->waiting >= pool->options.max_waiting_of_peer ||
-        pool->n_waiting >= pool->options.max_waiting || pool->is_stopping)
-        return STEM_LOGIN_BUSY;
+    waiting *made = peer ? copy_request(request) : NULL;
+    if (!made || !enqueue(pool, made, peer)) {
+        if (made)
+            free_login(made);
+        stem_fail(STEM_ENOMEM, "no memory for a login");
+        return STEM_LOGIN_FAILED;
+    }
+    *ticket = made->ticket;
+    pthread_cond_signal(&pool->changed);
     return STEM_LOGIN_WAITS;
 }
 
 enum stem_login_outcome
 stem_login_start(stem_login *login, const stem_login_request *request, uint64_t *ticket)
 {
-    enum stem_login_outcome outcome;
-    stem_peer *peer;
-    waiting *made;
-
     pthread_mutex_lock(&login->lock);
-    outcome = admit(login, request->peer, &peer);
-    made = outcome == STEM_LOGIN_WAITS ? copy_request(request) : NULL;
-    if (made) {
-        made->peer = peer;
-        made->ticket = *ticket = ++login->last_ticket;
-        peer->waiting++;
-        login->n_waiting++;
-        DL_APPEND(login->list, made);
-        pthread_cond_signal(&login->changed);
-    } else if (outcome == STEM_LOGIN_WAITS) {
-        outcome = STEM_LOGIN_FAILED;
-    }
+    const enum stem_login_outcome outcome = start(login, request, ticket);
     pthread_mutex_unlock(&login->lock);
     return outcome;
 }
@@ -288,13 +362,14 @@ bool stem_login_cancel(stem_login *login, uint64_t ticket)
     bool is_in_time = false;
 
     pthread_mutex_lock(&login->lock);
-    DL_SEARCH_SCALAR(login->list, found, ticket, ticket);
+    HASH_FIND(hh, login->by_ticket, &ticket, sizeof ticket, found);
     if (found && found->is_under_way) {
         is_in_time = !found->is_cancelled;
         found->is_cancelled = true;
     } else if (found) {
         is_in_time = true;
-        take_out(login, found);
+        leave_queue(login, found);
+        forget(login, found);
         ours = found;
     }
     pthread_mutex_unlock(&login->lock);

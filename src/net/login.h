@@ -1,7 +1,13 @@
 /*
  * Logging in beside the event loop. A password takes some 50 ms and 64 MiB to check:
- * threads of their own do it, one after the other, for few at a time, and for nobody who
- * fails too often.
+ * threads of their own do it, one login after the other. A login waits its turn for as long as
+ * it takes; their number is the caller's to bound, one a connection.
+ *
+ * Peers take turns, so that many logins of one delay another's by one check each; those that
+ * owe for a failure come behind those that do not. A peer that fails too often is refused.
+ * Logins with the same user and password as one that is granted are granted with it: the
+ * clients that a program opens at once wait for one check. Nothing of a password is kept once
+ * no login with it waits.
  *
  * Any thread may call these; nobody else calls anything any more when the pool is closed.
  * After fork() it is the parent's alone.
@@ -19,7 +25,6 @@ enum stem_login_outcome {
     STEM_LOGIN_GRANTED,  /* it is the user's password */
     STEM_LOGIN_REFUSED,  /* it is not, or there is no such user: nobody is told which */
     STEM_LOGIN_TOO_MANY, /* the peer has failed too often lately; nothing was checked */
-    STEM_LOGIN_BUSY,     /* too many wait, of this peer or of all */
     STEM_LOGIN_FAILED,   /* no memory to find out; stem_login_start has said so */
     STEM_LOGIN_STOPPED   /* the pool was closed before its turn came */
 };
@@ -30,9 +35,6 @@ enum { STEM_LOGIN_MAX_THREADS = 16 };
 typedef struct stem_login_options {
     unsigned threads;             /* 1; at most STEM_LOGIN_MAX_THREADS */
     unsigned failures_per_second; /* of one peer; 5 */
-    size_t max_waiting;           /* not answered yet, those under way included; 64 */
-    size_t max_waiting_of_peer;   /* 4 */
-    size_t max_peers;             /* whose failures are remembered; 1024 */
 } stem_login_options;
 
 /* Called once for each login that waits and is not cancelled, on a thread of the pool's
@@ -44,9 +46,10 @@ typedef void stem_login_done(void *argument, enum stem_login_outcome outcome,
 
 typedef struct stem_login_request {
     stem_access *access; /* counted by the pool for as long as it needs it */
-    stem_slice user;     /* copied */
-    stem_slice password; /* copied; the copy is wiped once it has been checked */
-    const char *peer;    /* copied; as stem_peer_of has it */
+    /* Copied, but for what is longer than any name or password, which is refused as it is; the
+     * copy is wiped once there is an outcome. */
+    stem_slice user, password;
+    const char *peer; /* copied; as stem_peer_of has it */
     stem_login_done *done;
     void *argument;
 } stem_login_request;

@@ -1,6 +1,5 @@
 /*
- * The peers of connections, and their failed logins. The table is short and of one size,
- * and is searched from end to end: a login costs a thousand times as much.
+ * The peers of connections, and their failed logins.
  */
 #include "peer.h"
 
@@ -68,40 +67,72 @@ int stem_peer_of(int fd, char text[STEM_PEER_SIZE])
 
 /* ---- How often it has failed ------------------------------------------------------ */
 
-int stem_peers_init(stem_peers *peers, size_t n, unsigned failures_per_second)
+enum { FEW_PEERS = 64 };
+
+void stem_peers_init(stem_peers *peers, unsigned failures_per_second)
 {
-    peers->table = calloc(n, sizeof *peers->table);
-    if (!peers->table)
-        return stem_fail(STEM_ENOMEM, "no memory for %zu peers", n);
-    peers->n = n;
-    peers->failure_ns = second_ns / failures_per_second;
-    return STEM_OK;
+    *peers =
+        (stem_peers){.n_swept = FEW_PEERS, .failure_ns = second_ns / failures_per_second};
+}
+
+static void remove_peer(stem_peers *peers, stem_peer *peer)
+{
+    HASH_DEL(peers->by_text, peer);
+    free(peer);
 }
 
 void stem_peers_free(stem_peers *peers)
 {
-    free(peers->table);
-    peers->table = NULL;
+    while (peers->by_text)
+        remove_peer(peers, peers->by_text);
 }
 
-stem_peer *stem_peers_at(stem_peers *peers, const char *text)
+/* Removes those that are as good as unknown, once there are twice as many as were left the last
+ * time: a constant cost for each that is added. */
+static void sweep(stem_peers *peers, uint64_t now_ns)
 {
-    stem_peer *oldest = NULL;
+    stem_peer *each, *next;
 
-    for (size_t i = 0; i < peers->n; i++) {
-        stem_peer *each = &peers->table[i];
-
-        if (strncmp(each->text, text, STEM_PEER_SIZE - 1) == 0)
-            return each;
-        if (each->waiting == 0 &&
-            (!oldest || each->owes_until_ns < oldest->owes_until_ns))
-            oldest = each;
+    if (HASH_COUNT(peers->by_text) < peers->n_swept)
+        return;
+    HASH_ITER(hh, peers->by_text, each, next)
+    {
+        if (each->n_waiting == 0 && !stem_peer_owes(each, now_ns))
+            remove_peer(peers, each);
     }
-    if (!oldest)
+    const size_t n_left = HASH_COUNT(peers->by_text);
+    peers->n_swept = n_left > FEW_PEERS / 2 ? 2 * n_left : FEW_PEERS;
+}
+
+static stem_peer *add_peer(stem_peers *peers, const char *text, size_t len)
+{
+    stem_peer *added = calloc(1, sizeof *added);
+
+    if (!added)
         return NULL;
-    oldest->owes_until_ns = 0;
-    snprintf(oldest->text, sizeof oldest->text, "%s", text);
-    return oldest;
+    memcpy(added->text, text, len);
+    HASH_ADD(hh, peers->by_text, text, len, added);
+    if (added->hh.tbl)
+        return added;
+    free(added);
+    return NULL;
+}
+
+stem_peer *stem_peers_at(stem_peers *peers, const char *text, uint64_t now_ns)
+{
+    const size_t len = strnlen(text, STEM_PEER_SIZE - 1);
+    stem_peer *found;
+
+    HASH_FIND(hh, peers->by_text, text, len, found);
+    if (found)
+        return found;
+    sweep(peers, now_ns);
+    return add_peer(peers, text, len);
+}
+
+bool stem_peer_owes(const stem_peer *peer, uint64_t now_ns)
+{
+    return peer->owes_until_ns > now_ns;
 }
 
 bool stem_peer_is_over(const stem_peers *peers, const stem_peer *peer, uint64_t now_ns)

@@ -80,8 +80,11 @@ static bool is_overdue(const stem_server *server, const stem_connection *connect
     const stem_server_options *options = &server->options;
     const uint64_t now = server->now_ms;
 
+    if (connection->login) /* how long that takes is not the client's doing */
+        return false;
     if (!connection->is_authenticated)
-        return now - connection->since_ms > options->login_seconds * 1000;
+        return now - connection->since_ms >
+               options->login_seconds * 1000 + connection->login_waited_ms;
     return !connection->is_away && !connection->job && !connection->task &&
            now - connection->active_ms > options->idle_seconds * 1000;
 }

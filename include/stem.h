@@ -453,11 +453,13 @@ typedef struct stem_options {
  * it is there or not.
  *
  * With a server (docs/wire.md): user and scope are percent-encoded, the scope is a path in
- * text form. STEM_EIO when it cannot be reached, STEM_EACCES when it does not let the user
- * in, STEM_EXISTS with must_be_new, STEM_EINVAL for a password in the location, and for one
- * that would go to another machine unencrypted. Each open is a session of its own. A
- * connection that breaks is made again, and the call repeated, within timeout_ms; a commit
- * is applied once, or the answer is STEM_EUNKNOWN.
+ * text form. STEM_EIO when it cannot be reached: where nothing listens once timeout_ms is over,
+ * since a server may be starting (the connection is refused, or the socket is missing in a
+ * directory that is there), and at once for other causes, such as a host without an address.
+ * STEM_EACCES when it does not let the user in, STEM_EXISTS with must_be_new, STEM_EINVAL for
+ * a password in the location, and for one that would go to another machine unencrypted. Each
+ * open is a session of its own. A connection that breaks is made again, and the call repeated,
+ * within timeout_ms; a commit is applied once, or the answer is STEM_EUNKNOWN.
  * Errors: STEM_NOTFOUND, STEM_EXISTS, STEM_EINVAL, STEM_ENOMEM, STEM_EIO,
  *     STEM_ECORRUPT, STEM_ELOCKED, STEM_EFORMAT, STEM_ENOTSUP, STEM_EFORK, STEM_EACCES.
  */

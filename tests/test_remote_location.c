@@ -184,9 +184,11 @@ START_TEST(a_server_that_is_not_there_is_named_with_the_reason)
 {
     stem_db *db;
 
-    assert_code(stem_open(&db, "unix:/nowhere", NULL), STEM_EIO);
+    assert_code(stem_open(&db, "unix:/nowhere", STEM_OPTIONS(.timeout_ms = 20)),
+                STEM_EIO);
     assert_text("cannot connect to unix:/nowhere: No such file");
-    assert_code(stem_open(&db, "stem://127.0.0.1:1", NULL), STEM_EIO);
+    assert_code(stem_open(&db, "stem://127.0.0.1:1", STEM_OPTIONS(.timeout_ms = 20)),
+                STEM_EIO);
     assert_text("cannot connect to stem://127.0.0.1:1: Connection refused");
 }
 END_TEST
@@ -288,7 +290,8 @@ END_TEST
 
 START_TEST(a_password_does_not_leave_the_machine_in_the_clear)
 {
-    const stem_options *with_password = STEM_OPTIONS(.password = SECRET);
+    const stem_options *with_password =
+        STEM_OPTIONS(.password = SECRET, .timeout_ms = 20);
     stem_db *db;
 
     assert_refused("stem://ada@192.0.2.1", with_password, "stems://");

@@ -6,7 +6,8 @@
 
 #include "../engine.h"
 
-/* Connects to a server, logs in and attaches. Each open is an engine with a session of its
+/* Connects to a server, logs in and attaches. Where nothing listens it waits within the time
+ * limit: a server may be starting. Each open is an engine with a session of its
  * own. `options` may name what a server's client has; what is of an engine's own is
  * STEM_EINVAL. */
 int stem_remote_open(const char *location, const stem_options *options,

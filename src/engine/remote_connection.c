@@ -205,7 +205,7 @@ static int log_in(const stem_remote_peer *peer, stem_remote_connection *connecti
     if (code == STEM_OK && !reply.is_array) {
         code = stem_remote_refusal(peer, &reply);
         if (stem_remote_is_busy(&reply))
-            code = STEM_REMOTE_BROKEN;
+            code = STEM_REMOTE_REFUSED;
     }
     stem_remote_request_free(&request);
     stem_remote_reply_free(&reply);

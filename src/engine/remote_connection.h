@@ -46,7 +46,7 @@ void stem_remote_peer_free(stem_remote_peer *peer);
 
 typedef struct stem_remote_connection stem_remote_connection;
 
-/* Connects and logs in. STEM_REMOTE_BROKEN when that is worth another attempt. */
+/* Connects and logs in. A code that stem_remote_is_broken when that is worth another attempt. */
 int stem_remote_connection_open(const stem_remote_peer *peer, stem_remote_clock *clock,
                                 stem_remote_connection **opened);
 void stem_remote_connection_close(stem_remote_connection *connection); /* NULL: nothing */

@@ -61,7 +61,7 @@ static inline remote_engine *remote_of(stem_engine *base)
 
 /* ---- remote_session.c: slots, connections, and calls over them ------------------------ */
 
-/* Connects the first slot and makes the session, in one attempt: fills limits and slots. */
+/* Connects the first slot and makes the session: fills limits and slots. */
 int stem_remote_session_start(remote_engine *engine);
 /* Ends it, as far as the server can be reached at once, and frees slots and connections. */
 void stem_remote_session_end(remote_engine *engine);

@@ -17,6 +17,7 @@ enum {
     FIRST_PAUSE_MS = 1,
     RENEWALS_MAX = 3, /* of the session, for one call */
     BUSY_MAX = 9,     /* times that a server may say so, some 200 ms in all */
+    BROKEN_MAX = 3,   /* connections, while it is opened */
     SLOTS_MAX = 1024
 };
 
@@ -92,7 +93,7 @@ static int send_attach(remote_engine *engine, remote_slot *slot, const char *id,
     if (stem_remote_reply_is_error(reply, "NOSESSION"))
         return STEM_REMOTE_NO_SESSION;
     code = stem_remote_refusal(&engine->peer, reply);
-    return stem_remote_is_busy(reply) ? STEM_REMOTE_BROKEN : code;
+    return stem_remote_is_busy(reply) ? STEM_REMOTE_REFUSED : code;
 }
 
 static int make_slots(remote_engine *engine, size_t n)
@@ -295,24 +296,31 @@ static int try_once(attempt *call)
     return code;
 }
 
+/* Waits as long as is said, and has the next time be longer; false when time is up. */
+static bool pause_for(const remote_engine *engine, const stem_remote_clock *clock,
+                      unsigned *next_ms)
+{
+    const unsigned longest_ms = engine->longest_pause_ms, pause_ms = *next_ms;
+
+    if (stem_remote_clock_left(clock) <= (int)pause_ms)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
+    *next_ms = pause_ms == 0               ? FIRST_PAUSE_MS
+               : pause_ms < longest_ms / 2 ? 2 * pause_ms
+                                           : longest_ms;
+    return true;
+}
+
 /* Waits before the next attempt, not before the second; false when time is up, or when there is
  * nothing to be waited for. */
 static bool pause_before_next(attempt *call)
 {
     const stem_remote_outlook *outlook = &call->engine->outlook;
-    const unsigned longest_ms = call->engine->longest_pause_ms;
-    const int left = stem_remote_clock_left(call->clock);
-    const unsigned pause_ms = call->pause_ms;
 
     if (outlook->ask)
         call->hopeless = outlook->ask(outlook->context);
-    if (call->hopeless != STEM_OK || left <= (int)pause_ms)
-        return false;
-    nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);
-    call->pause_ms = pause_ms == 0               ? FIRST_PAUSE_MS
-                     : pause_ms < longest_ms / 2 ? 2 * pause_ms
-                                                 : longest_ms;
-    return true;
+    return call->hopeless == STEM_OK &&
+           pause_for(call->engine, call->clock, &call->pause_ms);
 }
 
 static bool is_worth_repeating(attempt *call, int code)
@@ -323,7 +331,7 @@ static bool is_worth_repeating(attempt *call, int code)
         return !call->may_be_applied && ++call->renewals <= RENEWALS_MAX;
     if (code == STEM_REMOTE_BUSY && ++call->times_busy == BUSY_MAX)
         return false;
-    return (code == STEM_REMOTE_BROKEN || code == STEM_REMOTE_BUSY) &&
+    return (stem_remote_is_broken(code) || code == STEM_REMOTE_BUSY) &&
            pause_before_next(call);
 }
 
@@ -340,7 +348,7 @@ static int conclude(const attempt *call, int code)
     if (code == STEM_REMOTE_NO_SESSION)
         return stem_fail(STEM_EIO, "%s ends every session",
                          call->engine->peer.location.text);
-    return code == STEM_REMOTE_BROKEN || code == STEM_REMOTE_LATE ||
+    return stem_remote_is_broken(code) || code == STEM_REMOTE_LATE ||
                    code == STEM_REMOTE_BUSY
                ? STEM_EIO
                : code;
@@ -418,20 +426,40 @@ int stem_remote_call(remote_engine *engine, stem_remote_request *request,
 
 /* ---- The session ------------------------------------------------------------------ */
 
+static int start_once(remote_engine *engine, stem_remote_clock *clock)
+{
+    remote_slot first = {.index = 0};
+
+    int code = stem_remote_connection_open(&engine->peer, clock, &first.connection);
+    if (code == STEM_OK)
+        code = renew_session(engine, &first, 0, clock);
+    if (code == STEM_OK)
+        engine->slots[0] = first;
+    else
+        drop(&first);
+    return code;
+}
+
+/* A server that starts again is waited for; one that is there and breaks connections is tried a
+ * few times: it may be about to end. Who opens a shared database finds its owner otherwise. */
 int stem_remote_session_start(remote_engine *engine)
 {
     stem_remote_clock clock = stem_remote_clock_start(engine->timeout_ms);
-    remote_slot first = {.index = 0};
+    unsigned pause_ms = FIRST_PAUSE_MS, times_broken = 0;
+    stem_failure before;
+    int code;
 
-    int code = stem_remote_connection_open(&engine->peer, &clock, &first.connection);
+    stem_failure_save(&before);
+    do {
+        code = start_once(engine, &clock);
+        times_broken += code == STEM_REMOTE_BROKEN;
+    } while (!engine->outlook.ask &&
+             (code == STEM_REMOTE_AWAY ||
+              (code == STEM_REMOTE_BROKEN && times_broken < BROKEN_MAX)) &&
+             pause_for(engine, &clock, &pause_ms));
     if (code == STEM_OK)
-        code = renew_session(engine, &first, 0, &clock);
-    if (code == STEM_OK) {
-        engine->slots[0] = first;
-        return STEM_OK;
-    }
-    drop(&first);
-    return code == STEM_REMOTE_BROKEN || code == STEM_REMOTE_LATE ? STEM_EIO
+        stem_failure_restore(&before);
+    return stem_remote_is_broken(code) || code == STEM_REMOTE_LATE ? STEM_EIO
            : code == STEM_REMOTE_NO_SESSION ? stem_remote_misunderstood(engine)
                                             : code;
 }

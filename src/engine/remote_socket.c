@@ -10,8 +10,10 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -22,6 +24,14 @@ static int broken(int cause)
 {
     stem_failure_set(STEM_EIO, "%s", strerror(cause));
     return STEM_REMOTE_BROKEN;
+}
+
+/* The same of a connection that was not made. */
+static int not_connected(int cause)
+{
+    const int code = broken(cause);
+
+    return cause == ECONNREFUSED ? STEM_REMOTE_AWAY : code;
 }
 
 int stem_remote_wait(int fd, short events, const stem_remote_clock *clock)
@@ -56,7 +66,7 @@ static int finish_connecting(int fd, const stem_remote_clock *clock)
         return code;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &cause, &size) != 0)
         cause = errno;
-    return cause == 0 ? STEM_OK : broken(cause);
+    return cause == 0 ? STEM_OK : not_connected(cause);
 }
 
 /* Connects, within the time limit; a full backlog of a Unix socket is waited for. */
@@ -69,7 +79,7 @@ static int connect_to(int fd, const struct sockaddr *address, socklen_t size,
         if (errno == EACCES)
             return stem_fail(STEM_EACCES, "%s", strerror(errno));
         if (errno != EAGAIN)
-            return broken(errno);
+            return not_connected(errno);
         if (stem_remote_clock_left(clock) == 0) {
             stem_failure_set(STEM_EIO, "not accepted within %zu ms", clock->limit_ms);
             return STEM_REMOTE_LATE;
@@ -102,7 +112,7 @@ static int open_unix_at(const char *path, const stem_remote_clock *clock, int *o
 }
 
 /* An address holds paths of 107 bytes: a longer one is reached through a descriptor. */
-static int open_unix(const char *path, const stem_remote_clock *clock, int *opened)
+static int open_unix_path(const char *path, const stem_remote_clock *clock, int *opened)
 {
     struct sockaddr_un address;
 
@@ -116,6 +126,32 @@ static int open_unix(const char *path, const stem_remote_clock *clock, int *open
     int code = open_unix_at(through, clock, opened);
     stem_descriptor_close(file);
     return code;
+}
+
+/* Whether a server may make its socket there: the directory exists. */
+static bool may_appear(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    struct stat status;
+    const bool is_there =
+        directory && stat(directory, &status) == 0 && S_ISDIR(status.st_mode);
+
+    free(directory);
+    return is_there;
+}
+
+/* A connection is refused, too, by a file that is no socket, which never becomes one. */
+static int open_unix(const char *path, const stem_remote_clock *clock, int *opened)
+{
+    struct stat status;
+
+    int code = open_unix_path(path, clock, opened);
+    if (code != STEM_REMOTE_AWAY && code != STEM_REMOTE_BROKEN)
+        return code;
+    if (stat(path, &status) == 0)
+        return S_ISSOCK(status.st_mode) ? code : STEM_REMOTE_BROKEN;
+    return errno == ENOENT && may_appear(path) ? STEM_REMOTE_AWAY : STEM_REMOTE_BROKEN;
 }
 
 static bool is_loopback(const struct sockaddr *address)
@@ -194,7 +230,7 @@ static int open_tcp(const stem_remote_location *location, bool only_loopback,
     if (cause != 0) {
         stem_failure_set(STEM_EIO, "%s",
                          cause == EAI_SYSTEM ? strerror(errno) : gai_strerror(cause));
-        return STEM_REMOTE_BROKEN;
+        return STEM_REMOTE_REFUSED;
     }
     int code = open_first(addresses, only_loopback, clock, opened);
     freeaddrinfo(addresses);

@@ -17,8 +17,16 @@ enum stem_remote_code {
     STEM_REMOTE_BROKEN = -1000, /* another connection may do better */
     STEM_REMOTE_LATE = -1001,   /* the time limit is over */
     STEM_REMOTE_NO_SESSION = -1002,
-    STEM_REMOTE_BUSY = -1003 /* the server says so: it may do later */
+    STEM_REMOTE_BUSY = -1003,   /* the server says so: it may do later */
+    STEM_REMOTE_AWAY = -1004,   /* nothing listens there, for now: broken, too */
+    STEM_REMOTE_REFUSED = -1005 /* no address, or a limit: not waited for by who opens */
 };
+
+static inline bool stem_remote_is_broken(int code)
+{
+    return code == STEM_REMOTE_BROKEN || code == STEM_REMOTE_AWAY ||
+           code == STEM_REMOTE_REFUSED;
+}
 
 /* What all TLS connections of an engine share: the certificates that are trusted. */
 typedef struct stem_remote_tls stem_remote_tls;
@@ -33,7 +41,8 @@ typedef struct stem_remote_socket {
     stem_spin spin; /* of receiving */
 } stem_remote_socket;
 
-/* Connects; `tls` for a location that is stems://. With `only_loopback` STEM_EINVAL instead of
+/* Connects. STEM_REMOTE_AWAY when the connection is refused, or the socket's file is missing in
+ * a directory that is there: so it is while a server starts again. `tls` is for a location that is stems://. With `only_loopback` STEM_EINVAL instead of
  * connecting to another machine in the clear. The failure's text is the reason alone. */
 int stem_remote_socket_open(const stem_remote_location *location, stem_remote_tls *tls,
                             bool only_loopback, stem_remote_clock *clock,

@@ -219,6 +219,38 @@ START_TEST(a_sync_that_fails_is_told_to_who_asked_for_it)
 }
 END_TEST
 
+/* A session that could not be stored when it was made is stored by its first commit. */
+START_TEST(a_full_disk_lets_clients_in_to_read_and_they_write_when_there_is_room)
+{
+    redisContext *client = dial(), *again = dial();
+    char session[64];
+    int64_t n;
+
+    assert_answer("+OK", client, "SET a 1");
+    io_fails.write = ENOSPC;
+    stem_db *remote;
+    assert_ok(stem_open(&remote, served_at(), NULL));
+    ck_assert_int_eq(stem_get_int_or(remote, "a", 0), 1);
+    ck_assert_int_eq(stem_put(remote, "b", 2), STEM_EIO);
+    snprintf(session, sizeof session, "%s", ask(client, "STEM.ATTACH 1 0 NEW") + 2);
+    session[32] = '\0';
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(
+            strncmp(ask(client, "STEM.COMMIT 1 - PUT c %s", packed), "-IOERROR", 8), 0);
+    io_fails.write = 0;
+    assert_ok(stem_incr(remote, "a", 1, 0, &n));
+    ck_assert_int_eq(n, 2);
+    assert_answer("+OK", client, "STEM.COMMIT 1 - ABSENT c PUT c %s", packed);
+    assert_answer("+OK", client, "STEM.COMMIT 1 - ABSENT c PUT c %s", packed);
+    ck_assert_int_eq(*ask(again, "STEM.ATTACH 1 0 %s", session), '[');
+    assert_answer("+OK", again, "STEM.COMMIT 1 - ABSENT c PUT c %s", packed);
+    assert_answer("-CONFLICT 0", again, "STEM.COMMIT 2 - ABSENT c PUT c %s", packed);
+    assert_ok(stem_close(remote));
+    redisFree(client);
+    redisFree(again);
+}
+END_TEST
+
 static void add_tests(TCase *stalls, TCase *fails)
 {
     tcase_add_test(stalls, a_disk_that_stalls_holds_up_no_reader);
@@ -229,6 +261,8 @@ static void add_tests(TCase *stalls, TCase *fails)
                    what_follows_a_slow_commit_is_answered_when_it_is_written_itself);
     tcase_add_test(stalls, a_commit_repeated_while_it_is_written_is_answered_ok);
     tcase_add_test(fails, writes_are_refused_with_the_cause_while_the_disk_fails);
+    tcase_add_test(fails,
+                   a_full_disk_lets_clients_in_to_read_and_they_write_when_there_is_room);
     tcase_add_test(fails, a_sync_that_fails_is_told_to_who_asked_for_it);
 }
 

@@ -408,7 +408,14 @@ static int fail_to_commit(stem_engine *on, const stem_commit *commit, size_t *fa
     return stem_fail(STEM_EIO, "a failure put in by a test");
 }
 
-START_TEST(when_the_commit_fails_everything_is_as_it_was)
+static void break_commits(void)
+{
+    broken = *engine->ops;
+    broken.commit = fail_to_commit;
+    engine->ops = &broken;
+}
+
+START_TEST(when_the_commit_fails_no_other_session_ends)
 {
     const stem_engine_ops *whole = engine->ops;
     stem_id ids[4], id;
@@ -416,19 +423,61 @@ START_TEST(when_the_commit_fails_everything_is_as_it_was)
 
     for (int i = 0; i < 4; i++)
         ids[i] = new_idle(nobody);
-    broken = *whole;
-    broken.commit = fail_to_commit;
-    engine->ops = &broken;
-    assert_code(stem_sessions_create(sessions, nobody, 0, &connections[0], &id),
-                STEM_EIO);
+    break_commits();
+    assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[1], &id));
     assert_code(stem_sessions_end(sessions, &ids[1]), STEM_EIO);
     engine->ops = whole;
-    ck_assert_uint_eq(stem_sessions_count(sessions), 4);
     ck_assert_uint_eq(count_sessions(), 4);
     assert_ok(stem_sessions_attach(sessions, &ids[1], nobody, 0, &connections[0], &old));
+    assert_ok(stem_sessions_end(sessions, &id));
     new_idle(nobody);
     ck_assert(!is_there(&ids[0]));
     ck_assert(is_there(&ids[2]) && is_there(&ids[3]));
+}
+END_TEST
+
+START_TEST(a_session_that_could_not_be_stored_is_gone_on_with)
+{
+    const stem_engine_ops *whole = engine->ops;
+    stem_buffer record = {0};
+    stem_id id, stored;
+    void *old;
+
+    stored = new_idle(nobody);
+    break_commits();
+    assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[0], &id));
+    ck_assert_uint_eq(count_sessions(), 1);
+    stem_sessions_leave(sessions, &id, 0, &connections[0]);
+    assert_ok(stem_sessions_attach(sessions, &id, nobody, 1, &connections[1], &old));
+    ck_assert_uint_gt(stem_sessions_slots(sessions, &id), 0);
+    ck_assert(stem_sessions_is_unstored(sessions, &id, &record));
+    ck_assert_uint_gt(record.len, 0);
+    ck_assert(!stem_sessions_is_unstored(sessions, &stored, &record));
+    stem_sessions_note_stored(sessions, &id);
+    ck_assert(!stem_sessions_is_unstored(sessions, &id, &record));
+    free(record.data);
+    assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[2], &id));
+    assert_ok(stem_sessions_end(sessions, &id));
+    ck_assert_uint_eq(stem_sessions_slots(sessions, &id), 0);
+    engine->ops = whole;
+}
+END_TEST
+
+START_TEST(sessions_that_cannot_be_stored_have_a_limit)
+{
+    enum { MANY = 100, LIMIT = 4 };
+    const stem_engine_ops *whole = engine->ops;
+    stem_id ids[MANY];
+
+    break_commits();
+    for (int i = 0; i < MANY; i++) {
+        assert_ok(stem_sessions_create(sessions, nobody, 0, &connections[0], &ids[i]));
+        stem_sessions_leave(sessions, &ids[i], 0, &connections[0]);
+    }
+    ck_assert_uint_le(stem_sessions_count(sessions), LIMIT + 1);
+    ck_assert_uint_eq(stem_sessions_slots(sessions, &ids[0]), 0);
+    ck_assert_uint_gt(stem_sessions_slots(sessions, &ids[MANY - 1]), 0);
+    engine->ops = whole;
 }
 END_TEST
 
@@ -455,6 +504,8 @@ int main(void)
     tcase_add_test(tcase, what_another_server_may_use_ends_only_beyond_the_limit);
     tcase_add_test(tcase, a_record_that_is_damaged_meanwhile_is_not_gone_on_with);
     tcase_add_test(tcase, who_has_half_of_the_sessions_ends_one_of_its_own);
-    tcase_add_test(tcase, when_the_commit_fails_everything_is_as_it_was);
+    tcase_add_test(tcase, when_the_commit_fails_no_other_session_ends);
+    tcase_add_test(tcase, a_session_that_could_not_be_stored_is_gone_on_with);
+    tcase_add_test(tcase, sessions_that_cannot_be_stored_have_a_limit);
     return run_suite(suite);
 }

@@ -7,6 +7,7 @@
  * change between this judgement and the write.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "../error.h"
 #include "../value.h"
@@ -191,6 +192,25 @@ static int look(own_commit *commit)
     return code;
 }
 
+/* A session that was made while the disk took no commit is stored with the first that it takes. */
+static int store_session(const own_commit *commit)
+{
+    stem_request *request = commit->request;
+    const stem_caller *peer = request->peer;
+    stem_buffer record = {0};
+    int code = STEM_OK;
+
+    if (!stem_sessions_is_unstored(peer->sessions, peer->session, &record))
+        return stem_refuse(request, "NOSESSION the session has ended");
+    if (record.failed)
+        code = stem_fail(STEM_ENOMEM, "no memory for the record of a session");
+    else
+        code = stem_execution_put(request->on, commit->keys[0],
+                                  (stem_slice){record.data, record.len});
+    free(record.data);
+    return code;
+}
+
 /* Whether the slot has had this number already. */
 static int judge_number(const own_commit *commit, bool *is_repeated)
 {
@@ -201,7 +221,8 @@ static int judge_number(const own_commit *commit, bool *is_repeated)
 
     *is_repeated = false;
     if (!session.data)
-        return stem_refuse(request, "NOSESSION the session has ended");
+        return store_session(commit);
+    stem_sessions_note_stored(request->peer->sessions, request->peer->session);
     if (!last.data)
         return STEM_OK;
     if (stem_value_decode(last.data, last.len, &value, &needs_copy) != STEM_OK ||

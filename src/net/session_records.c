@@ -166,17 +166,22 @@ static void add_value(stem_buffer *out, stem_value value)
         stem_value_encode(&value, room);
 }
 
-static int add_beginning(changes *all, const stem_session_record *record)
+void stem_session_record_encode(const stem_session_record *record, stem_buffer *out)
 {
     static const char list_of_3 = '\x93';
 
+    stem_buffer_add(out, &list_of_3, 1);
+    add_value(out,
+              stem_strn(record->user.len > 0 ? record->user.data : "", record->user.len));
+    add_value(out, stem_int(record->n_slots));
+    add_value(out, stem_int(record->sequence));
+}
+
+static int add_beginning(changes *all, const stem_session_record *record)
+{
     stem_session_key(&record->id, all->next_key);
     add_change(all, STEM_SESSION_KEY_LEN, false);
-    stem_buffer_add(&all->record, &list_of_3, 1);
-    add_value(&all->record,
-              stem_strn(record->user.len > 0 ? record->user.data : "", record->user.len));
-    add_value(&all->record, stem_int(record->n_slots));
-    add_value(&all->record, stem_int(record->sequence));
+    stem_session_record_encode(record, &all->record);
     if (all->record.failed)
         return stem_fail(STEM_ENOMEM, "no memory for the record of a session");
     all->writes[all->n_writes - 1].value =

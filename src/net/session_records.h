@@ -26,6 +26,9 @@ int stem_session_records_read(stem_engine *engine, stem_session_visitor *visit,
 int stem_session_records_find(stem_engine *engine, const stem_id *id,
                               stem_session_visitor *visit, void *context);
 
+/* Appends the bytes of a record. */
+void stem_session_record_encode(const stem_session_record *record, stem_buffer *out);
+
 /* Stores one session, or none with NULL, and deletes others and all of their slots, in
  * one commit. */
 int stem_session_records_write(stem_engine *engine, const stem_session_record *beginning,

@@ -6,6 +6,7 @@
 #include "sessions.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "../error.h"
@@ -20,6 +21,8 @@ typedef struct session {
     stem_session_record record; /* the user's name in `connections`, behind the slots */
     unsigned n_attached;
     bool is_ending;
+    bool
+        is_unstored; /* as far as is known: the disk has taken no commit when it was made */
     bool is_inherited; /* found when the server was opened; nobody has attached since */
     /* Of those, or of the others that nobody is attached to. */
     struct session *prev, *next;
@@ -38,6 +41,7 @@ struct stem_sessions {
     session *idlest;    /* the one that nobody has been attached to for longest */
     session *inherited; /* the oldest */
     size_t n_inherited; /* with those that are ending */
+    atomic_size_t n_unstored;
 };
 
 /* ---- The table -------------------------------------------------------------------- */
@@ -108,6 +112,7 @@ static void finish_end(stem_sessions *sessions, session *of, bool has_ended)
         if (sessions->ended)
             sessions->ended(sessions->context, &of->record.id);
         sessions->n_inherited -= of->is_inherited;
+        sessions->n_unstored -= of->is_unstored;
         HASH_DEL(sessions->by_id, of);
         free(of);
         return;
@@ -259,6 +264,35 @@ static void attach(stem_sessions *sessions, session *to, unsigned slot, void *co
     to->connections[slot] = connection;
 }
 
+/* Of those that could not be stored, as many are kept as of the others; the ones that nobody has
+ * been attached to for longest end. */
+static void limit_unstored(stem_sessions *sessions)
+{
+    session *each, *next;
+
+    DL_FOREACH_SAFE(sessions->idlest, each, next)
+    {
+        if (sessions->n_unstored <= sessions->limit)
+            return;
+        if (!each->is_unstored)
+            continue;
+        begin_end(sessions, each);
+        finish_end(sessions, each, true);
+    }
+}
+
+/* Has it known, stored or not; or forgets it. The lock is held. */
+static void settle_made(stem_sessions *sessions, session *made, int code)
+{
+    if (code == STEM_EIO) {
+        made->is_unstored = true;
+        sessions->n_unstored++;
+        limit_unstored(sessions);
+    } else if (code != STEM_OK && code != STEM_EUNKNOWN) {
+        finish_end(sessions, made, true);
+    }
+}
+
 int stem_sessions_create(stem_sessions *sessions, stem_slice user, unsigned slot,
                          void *connection, stem_id *id)
 {
@@ -287,13 +321,14 @@ int stem_sessions_create(stem_sessions *sessions, stem_slice user, unsigned slot
     if (is_entered)
         code = commit(sessions, made, ending, n_ending);
     const bool is_stored = code == STEM_OK || code == STEM_EUNKNOWN;
+    const bool is_kept = is_entered && (is_stored || code == STEM_EIO);
     pthread_mutex_lock(&sessions->lock);
     while (n_ending > 0)
         finish_end(sessions, ending[--n_ending], is_stored);
-    if (is_entered && !is_stored)
-        finish_end(sessions, made, true);
+    if (is_entered)
+        settle_made(sessions, made, code);
     pthread_mutex_unlock(&sessions->lock);
-    if (!is_stored)
+    if (!is_kept)
         return code;
     *id = record.id;
     return STEM_OK;
@@ -314,6 +349,8 @@ int stem_sessions_end(stem_sessions *sessions, const stem_id *id)
         return STEM_OK;
     code = commit(sessions, NULL, &of, 1);
     pthread_mutex_lock(&sessions->lock);
+    if (code == STEM_EIO && of->is_unstored) /* there is nothing to delete */
+        code = STEM_OK;
     finish_end(sessions, of, code == STEM_OK || code == STEM_EUNKNOWN);
     pthread_mutex_unlock(&sessions->lock);
     return code;
@@ -329,6 +366,12 @@ static int copy_record(void *context, const stem_session_record *record)
     return *copy ? STEM_OK : stem_fail(STEM_ENOMEM, "no memory for a session");
 }
 
+static void note_stored(stem_sessions *sessions, session *known)
+{
+    sessions->n_unstored -= known->is_unstored;
+    known->is_unstored = false;
+}
+
 /* Has the table agree with what the database has of a session, NULL for nothing: another
  * server may have made it, or ended it. Takes `stored` over. */
 static int settle(stem_sessions *sessions, const stem_id *id, session *stored)
@@ -337,7 +380,9 @@ static int settle(stem_sessions *sessions, const stem_id *id, session *stored)
 
     if (stored && !known)
         return enter(sessions, stored);
-    if (!stored && known && !known->is_ending) {
+    if (stored && known)
+        note_stored(sessions, known);
+    if (!stored && known && !known->is_ending && !known->is_unstored) {
         begin_end(sessions, known);
         finish_end(sessions, known, true);
     }
@@ -387,6 +432,31 @@ void stem_sessions_leave(stem_sessions *sessions, const stem_id *id, unsigned sl
         if (is_idle(found))
             DL_APPEND(sessions->idlest, found);
     }
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+bool stem_sessions_is_unstored(stem_sessions *sessions, const stem_id *id,
+                               stem_buffer *record)
+{
+    if (sessions->n_unstored == 0)
+        return false;
+    pthread_mutex_lock(&sessions->lock);
+    const session *found = find(sessions, id);
+    const bool is_unstored = found && !found->is_ending && found->is_unstored;
+    if (is_unstored)
+        stem_session_record_encode(&found->record, record);
+    pthread_mutex_unlock(&sessions->lock);
+    return is_unstored;
+}
+
+void stem_sessions_note_stored(stem_sessions *sessions, const stem_id *id)
+{
+    if (sessions->n_unstored == 0)
+        return;
+    pthread_mutex_lock(&sessions->lock);
+    session *found = find(sessions, id);
+    if (found)
+        note_stored(sessions, found);
     pthread_mutex_unlock(&sessions->lock);
 }
 

@@ -14,6 +14,7 @@
 #ifndef STEM_NET_SESSIONS_H
 #define STEM_NET_SESSIONS_H
 
+#include "../buffer.h"
 #include "../engine/id.h"
 
 enum { STEM_SESSION_SLOTS_MAX = 1024 };
@@ -37,7 +38,10 @@ void stem_sessions_close(stem_sessions *sessions);
 
 /* Makes a session for a user and attaches a connection to its slot: one commit, in
  * which old sessions may end. A user who has half of the sessions there may be or more
- * loses one of its own. STEM_EINVAL when there is no such slot. */
+ * loses one of its own. STEM_EINVAL when there is no such slot.
+ *
+ * Where the disk takes no commit, as when it is full, the session is here alone for now: it
+ * will do to read, and its record is written with the first commit that needs one. */
 int stem_sessions_create(stem_sessions *sessions, stem_slice user, unsigned slot,
                          void *connection, stem_id *id);
 
@@ -54,6 +58,12 @@ void stem_sessions_leave(stem_sessions *sessions, const stem_id *id, unsigned sl
 
 /* Ends a session, whoever is attached: one commit. STEM_OK also when it is gone. */
 int stem_sessions_end(stem_sessions *sessions, const stem_id *id);
+
+/* Whether a session is known that has yet to be stored; appends its record then. */
+bool stem_sessions_is_unstored(stem_sessions *sessions, const stem_id *id,
+                               stem_buffer *record);
+/* Its record has been found in the database. Nothing for a session of which that is known. */
+void stem_sessions_note_stored(stem_sessions *sessions, const stem_id *id);
 
 /* The slots of a session; 0 when it is gone. */
 unsigned stem_sessions_slots(stem_sessions *sessions, const stem_id *id);

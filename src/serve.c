@@ -74,6 +74,20 @@ static int check_own(const stem_server *server, const char *operation)
                            operation);
 }
 
+uint64_t stem_server_failures(stem_server *server, char **message)
+{
+    stem_failure last = {.code = STEM_OK};
+
+    if (message)
+        *message = NULL;
+    if (!server)
+        return 0;
+    const uint64_t n = stem_net_server_failures(server, &last);
+    if (message && n > 0)
+        *message = strdup(last.text);
+    return n;
+}
+
 int stem_server_reload(stem_server *server)
 {
     if (!server)
@@ -181,6 +195,14 @@ const char *stem_server_metrics_address(const stem_server *server)
 {
     (void)server;
     return NULL;
+}
+
+uint64_t stem_server_failures(stem_server *server, char **message)
+{
+    (void)server;
+    if (message)
+        *message = NULL;
+    return 0;
 }
 
 int stem_server_reload(stem_server *server)

@@ -66,6 +66,16 @@ START_TEST(a_disk_that_stalls_holds_up_no_reader)
 }
 END_TEST
 
+/* To a client of the server's own user. */
+static void assert_names_cause(const char *answer)
+{
+    static const char beginning[] =
+        "-IOERROR the database could not be read or written: ";
+
+    ck_assert_msg(strncmp(answer, beginning, strlen(beginning)) == 0, "%s", answer);
+    ck_assert_msg(strstr(answer, strerror(ENOSPC)) != NULL, "%s", answer);
+}
+
 START_TEST(writes_are_refused_with_the_cause_while_the_disk_fails)
 {
     redisContext *client = dial();
@@ -79,12 +89,9 @@ START_TEST(writes_are_refused_with_the_cause_while_the_disk_fails)
         redisAppendCommand(client, "GET a");
     }
     for (int i = 0; i < 20; i++) {
-        ck_assert_str_eq(next_answer(client),
-                         "-IOERROR the database could not be read or written");
-        ck_assert_str_eq(next_answer(client),
-                         "-IOERROR the database could not be read or written");
-        ck_assert_str_eq(next_answer(client),
-                         "-IOERROR the database could not be read or written");
+        assert_names_cause(next_answer(client));
+        assert_names_cause(next_answer(client));
+        assert_names_cause(next_answer(client));
         ck_assert_str_eq(next_answer(client), "\"1\"");
     }
     io_fails.write = 0;
@@ -97,6 +104,28 @@ END_TEST
 
 /* Packed, as STEM.COMMIT has values. */
 static const char *const packed = "\x01";
+
+START_TEST(failures_are_counted_with_the_cause_of_the_last)
+{
+    redisContext *client = dial();
+    char *message;
+
+    ck_assert_uint_eq(stem_server_failures(server, &message), 0);
+    ck_assert_ptr_null(message);
+    assert_answer("+OK", client, "SET a 1");
+    io_fails.write = ENOSPC;
+    for (int i = 0; i < 3; i++)
+        assert_names_cause(ask(client, "SET a 2"));
+    io_fails.write = 0;
+    ask(client, "NONSENSE"); /* is no failure of the database's */
+    ck_assert_uint_eq(stem_server_failures(server, NULL), 3);
+    ck_assert_uint_eq(stem_server_failures(server, &message), 3);
+    ck_assert_ptr_nonnull(strstr(message, strerror(ENOSPC)));
+    stem_free(message);
+    ck_assert_uint_eq(stem_server_failures(NULL, &message), 0);
+    redisFree(client);
+}
+END_TEST
 
 START_TEST(a_synced_commit_holds_up_no_reader)
 {
@@ -211,7 +240,9 @@ START_TEST(a_sync_that_fails_is_told_to_who_asked_for_it)
     redisAppendCommand(client, "STEM.COMMIT 0 SYNC PUT b %s", packed);
     redisAppendCommand(client, "SET c 1");
     ck_assert_str_eq(next_answer(client), "+OK");
-    ck_assert_str_eq(next_answer(client), "-UNKNOWN not known to be applied and durable");
+    ck_assert_int_eq(strncmp(next_answer(client),
+                             "-UNKNOWN not known to be applied and durable: ", 46),
+                     0);
     ck_assert_str_eq(next_answer(client), "+OK");
     io_fails.sync = 0;
     assert_answer("[\"1\" \"1\" \"1\"]", client, "MGET a b c");
@@ -263,6 +294,7 @@ static void add_tests(TCase *stalls, TCase *fails)
     tcase_add_test(fails, writes_are_refused_with_the_cause_while_the_disk_fails);
     tcase_add_test(fails,
                    a_full_disk_lets_clients_in_to_read_and_they_write_when_there_is_room);
+    tcase_add_test(fails, failures_are_counted_with_the_cause_of_the_last);
     tcase_add_test(fails, a_sync_that_fails_is_told_to_who_asked_for_it);
 }
 

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdint.h>
@@ -244,15 +245,45 @@ static void raise_limits(void)
     setrlimit(RLIMIT_NOFILE, &limit); /* what it is will do, if this fails */
 }
 
+/* What has been said of requests that the database has failed. */
+typedef struct report {
+    uint64_t n;     /* of them */
+    int ticks_left; /* before there is more to say */
+} report;
+
+/* The first at once, and then, while there are more, how many they are, from time to time. */
+static void report_failures(stem_server *server, report *said)
+{
+    enum { SILENT_TICKS = 10 };
+    char *message;
+
+    if (said->ticks_left > 0)
+        said->ticks_left--;
+    const uint64_t n = stem_server_failures(server, NULL);
+    if (n == said->n || said->ticks_left > 0)
+        return;
+    stem_server_failures(server, &message);
+    complain("%" PRIu64 " request%s failed: %s", n - said->n, n - said->n == 1 ? "" : "s",
+             message ? message : "no memory for the cause");
+    stem_free(message);
+    *said = (report){n, SILENT_TICKS};
+}
+
 /* Serves until it is told to end. The signals are blocked already. */
 static int wait_for_end(stem_server *server, const sigset_t *signals)
 {
-    int signal;
+    const struct timespec tick = {.tv_sec = 1};
+    report said = {0};
 
-    while (sigwait(signals, &signal) == 0 && signal == SIGHUP)
-        if (stem_server_reload(server) != STEM_OK)
+    for (;;) {
+        const int signal = sigtimedwait(signals, NULL, &tick);
+
+        report_failures(server, &said);
+        if (signal == SIGTERM || signal == SIGINT)
+            return DONE;
+        if (signal == SIGHUP && stem_server_reload(server) != STEM_OK)
             complain("the users stay as they were: %s", stem_errmsg());
-    return DONE;
+    }
 }
 
 static int serve(stem_db *db, const wanted *what, const sigset_t *signals)

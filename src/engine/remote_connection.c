@@ -138,7 +138,7 @@ static void copy_legible(char *to, size_t size, stem_slice text)
 
 int stem_remote_refusal(const stem_remote_peer *peer, const stem_remote_reply *reply)
 {
-    enum { TEXT_SIZE = 256 };
+    enum { TEXT_SIZE = 512 };
     char text[TEXT_SIZE];
     int code = STEM_EIO;
 

@@ -21,6 +21,7 @@ typedef struct session_task {
     char *user; /* owned: who the connection was */
     size_t user_len;
     int code;
+    stem_failure cause; /* of a code that is none of the others */
 } session_task;
 
 static void run_session_task(stem_task *task)
@@ -36,6 +37,8 @@ static void run_session_task(stem_task *task)
     else
         what->code =
             stem_sessions_create(sessions, user, what->slot, what->connection, &what->id);
+    if (what->code < 0)
+        stem_failure_save(&what->cause);
 }
 
 /* Of what is sent; stored it has the scope before it. */
@@ -101,6 +104,7 @@ static void finish_session_task(stem_task *task)
         if (what->is_new && what->code == STEM_OK)
             stem_sessions_leave(sessions, &what->id, what->slot, connection);
     } else if (what->code != STEM_OK) {
+        stem_failure_restore(&what->cause);
         reply_session_failure(connection, what->code);
     } else if (what->is_new) {
         attached(connection, &what->id, what->slot);

@@ -3,14 +3,30 @@
  * forms, and so does a read of a connection that has written in it; other reads run at once.
  * What takes long goes on in steps, and what waits for the disk runs on another thread.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../error.h"
+#include "failures.h"
 #include "turn.h"
 #include "worker.h"
 
 /* ---- Answers ---------------------------------------------------------------------- */
+
+/* The error, with the cause where the client may know it: this thread's last failure. */
+static void reply_cause(stem_reply *reply, const char *text)
+{
+    char with_cause[128 + STEM_ERROR_TEXT_SIZE];
+
+    if (reply->failures)
+        stem_failures_note(reply->failures);
+    if (reply->tells_causes) {
+        snprintf(with_cause, sizeof with_cause, "%s: %s", text, stem_errmsg());
+        text = with_cause;
+    }
+    stem_reply_error(reply, text);
+}
 
 void stem_reply_failure(stem_reply *reply, int code)
 {
@@ -28,12 +44,15 @@ void stem_reply_failure(stem_reply *reply, int code)
         {STEM_CONFLICT, "BUSY others write the same all the time, try again"},
     };
 
+    const char *text = "ERR failed";
+
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (texts[i].code == code) {
-            stem_reply_error(reply, texts[i].text);
-            return;
-        }
-    stem_reply_error(reply, "ERR failed");
+        if (texts[i].code == code)
+            text = texts[i].text;
+    if (code == STEM_EIO || code == STEM_ECORRUPT || code == STEM_EUNKNOWN)
+        reply_cause(reply, text);
+    else
+        stem_reply_error(reply, text);
 }
 
 /* ---- May it? ---------------------------------------------------------------------- */
@@ -272,6 +291,8 @@ static void run_on_worker(stem_connection *connection, const stem_command *comma
         what->from = connection;
         what->command = command;
         what->reply.version = connection->output.version;
+        what->reply.failures = connection->output.failures;
+        what->reply.tells_causes = connection->output.tells_causes;
         what->reply.bytes.limit = connection->output.bytes.limit;
         what->on = stem_execution_new(connection->server->engine);
     }

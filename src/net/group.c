@@ -34,6 +34,7 @@ struct stem_group {
     stem_connection *connections;
     bool wants_sync;
     uint64_t n_commits, n_conflicts, n_failures;
+    stem_failure cause; /* of a commit that has failed */
 };
 
 stem_group *stem_group_new(stem_server *server)
@@ -259,6 +260,8 @@ static void run_apart(stem_group *group, member *of, int failure)
         run(group, of);
         code = failure != STEM_OK && of->has_written ? failure : commit_all(group);
     }
+    if (code == failure && code != STEM_OK)
+        stem_failure_restore(&group->cause);
     if (code != STEM_OK)
         answer_with_failure(of, start, code);
 }
@@ -268,14 +271,17 @@ static void run_apart(stem_group *group, member *of, int failure)
 static void answer_failure(stem_group *group, int code)
 {
     group->n_failures++;
+    stem_failure_save(&group->cause);
     forget_all(group);
     for (size_t i = 0; i < group->n_members; i++) {
         member *each = &group->members[i];
 
-        if (each->has_written)
+        if (each->has_written) {
+            stem_failure_restore(&group->cause);
             answer_with_failure(each, each->from->output.bytes.len, code);
-        else
+        } else {
             run_apart(group, each, code);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 #include "connection.h"
 #include "cursors.h"
 #include "login.h"
+#include "peer.h"
 #include "sessions.h"
 #include "snapshots.h"
 
@@ -91,6 +92,8 @@ static void settle(stem_connection *connection, const stem_buffer *made)
     connection->caller.can_admin = connection->rights & STEM_MAY_ADMIN;
     connection->caller.max_text_bytes = server->options.max_request_bytes;
     connection->caller.may_serve = server->is_sharing;
+    connection->output.tells_causes =
+        connection->caller.can_admin || stem_peer_is_own_user(connection->peer);
     connection->caller.user = (stem_slice){0};
     if (user)
         connection->caller.user = (stem_slice){user->name, strlen(user->name)};

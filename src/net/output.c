@@ -24,6 +24,7 @@ enum {
 void stem_output_open(stem_connection *connection)
 {
     connection->output.version = 2;
+    connection->output.failures = &connection->server->failures;
     connection->output_safe = SIZE_MAX;
     connection->stalled_ms = connection->paced_ms = connection->server->now_ms;
     stem_output_begin(connection);
@@ -79,7 +80,9 @@ void stem_output_begin(stem_connection *connection)
 void stem_output_replace(stem_connection *connection, size_t start, size_t len, int code)
 {
     stem_buffer *bytes = &connection->output.bytes;
-    stem_reply error = {.version = connection->output.version};
+    stem_reply error = {.version = connection->output.version,
+                        .failures = connection->output.failures,
+                        .tells_causes = connection->output.tells_causes};
     const size_t behind = bytes->len - start - len, limit = bytes->limit;
 
     if (!bytes->failed)

@@ -10,12 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "../error.h"
 
 static const uint64_t second_ns = UINT64_C(1000000000);
 
 /* ---- Who it is -------------------------------------------------------------------- */
+
+static void uid_text(uid_t uid, char text[STEM_PEER_SIZE])
+{
+    snprintf(text, STEM_PEER_SIZE, "uid %lu", (unsigned long)uid);
+}
+
+bool stem_peer_is_own_user(const char *text)
+{
+    char own[STEM_PEER_SIZE];
+
+    uid_text(geteuid(), own);
+    return strcmp(text, own) == 0;
+}
 
 static bool local_text(int fd, char text[STEM_PEER_SIZE])
 {
@@ -24,7 +38,7 @@ static bool local_text(int fd, char text[STEM_PEER_SIZE])
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return false;
-    snprintf(text, STEM_PEER_SIZE, "uid %lu", (unsigned long)peer.uid);
+    uid_text(peer.uid, text);
     return true;
 }
 

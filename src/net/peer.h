@@ -20,6 +20,9 @@ enum { STEM_PEER_SIZE = 64 }; /* of a peer's text, with its NUL */
  * is itself). Without the port. STEM_EIO when the socket has no peer any more. */
 int stem_peer_of(int fd, char text[STEM_PEER_SIZE]);
 
+/* Whether that text is of a process of this user's. */
+bool stem_peer_is_own_user(const char *text);
+
 typedef struct stem_peer {
     UT_hash_handle hh;
     char text[STEM_PEER_SIZE];

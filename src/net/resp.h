@@ -66,6 +66,9 @@ int stem_resp_parse(stem_resp_parser *parser, const char *data, size_t len);
 typedef struct stem_reply {
     stem_buffer bytes;
     int version; /* 2 or 3 */
+    struct stem_failures
+        *failures;     /* where failures of the database are noted, or NULL */
+    bool tells_causes; /* of them, which may name files */
 } stem_reply;
 
 /* "+OK"; the text has no line breaks. */

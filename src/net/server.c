@@ -317,6 +317,7 @@ static void free_all(stem_server *server)
     if (server->base)
         event_base_free(server->base);
     pthread_mutex_destroy(&server->reload_lock);
+    stem_failures_destroy(&server->failures);
     free((char *)server->options.users);
     free(server->key_count.scope.data);
     free((char *)server->scope.data);
@@ -348,6 +349,7 @@ int stem_net_server_open(stem_engine *engine, stem_slice scope, bool is_read_onl
     server->options.users = options->users ? strdup(options->users) : NULL;
     server->post_fd = -1;
     pthread_mutex_init(&server->reload_lock, NULL);
+    stem_failures_init(&server->failures);
     server->now_ms = server->started_ms = stem_clock() / STEM_MILLISECOND;
     int code = options->users && !server->options.users
                    ? stem_fail(STEM_ENOMEM, "no memory for a server")
@@ -372,6 +374,11 @@ const char *stem_net_server_metrics_address(const stem_server *server)
     const stem_listener *last = &server->listeners[server->n_listeners - 1];
 
     return last->is_for_metrics ? last->address : NULL;
+}
+
+uint64_t stem_net_server_failures(stem_server *server, stem_failure *last)
+{
+    return stem_failures_read(&server->failures, last);
 }
 
 size_t stem_net_server_clients(const stem_server *server)

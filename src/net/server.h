@@ -16,6 +16,7 @@
 #include "../spin.h"
 #include "access.h"
 #include "command.h"
+#include "failures.h"
 
 typedef struct stem_connection stem_connection;
 typedef struct stem_group stem_group;
@@ -133,6 +134,7 @@ struct stem_server {
     uint64_t now_ms;
     uint64_t started_ms;
     stem_metrics metrics;
+    stem_failures failures;
     stem_key_count key_count;
 
     stem_execution *reader; /* of the thread that has the loop */
@@ -217,6 +219,8 @@ int stem_net_server_reload(stem_server *server);
 /* In the loop: tells who waits for a reload when it is over. */
 void stem_server_finish_reload(stem_server *server);
 void stem_net_server_close(stem_server *server);
+/* How many requests the database has failed, and why the last. From any thread. */
+uint64_t stem_net_server_failures(stem_server *server, stem_failure *last);
 const char *stem_net_server_address(const stem_server *server, size_t i);
 const char *stem_net_server_metrics_address(const stem_server *server);
 

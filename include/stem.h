@@ -1157,20 +1157,30 @@ enum {
     STEM_JSON_FLAT = 4 /* of stem_json_open: the objects in a document are values */
 };
 
-/* The value as JSON; owned: stem_free. NULL on failure. Flags: PRETTY, PLAIN. */
+/* The value as JSON; owned: stem_free. NULL on failure. Flags: PRETTY, PLAIN.
+ * Errors: STEM_EINVAL, STEM_ETYPE, STEM_ENOMEM, STEM_ECORRUPT, STEM_ENOTSUP. */
 STEM_API char *stem_json_format(const stem_value *value, int flags);
 /* The value in `len` bytes of JSON text, released with stem_value_free. STEM_EINVAL,
  * with line and column, for what is no JSON, over-deep, not UTF-8, has a name twice in
  * one object, an integer below -2^63 or above 2^64-1, or a malformed "$" form. A byte order
- * mark at the beginning is skipped. */
+ * mark at the beginning is skipped.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ENOTSUP. */
 STEM_API int stem_json_parse(const char *text, size_t len, stem_value *out);
-/* The same with flags: PLAIN. */
+/* The same with flags: PLAIN.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ENOTSUP. */
 STEM_API int stem_json_parse_flags(const char *text, size_t len, int flags,
                                    stem_value *out);
-/* Whether the text is JSON, be it a value that can be stored or not. */
+/* Whether the text is JSON, be it a value that can be stored or not.
+ * Errors: none. */
 STEM_API bool stem_json_valid(const char *text, size_t len);
 
+/* Stores the value in a JSON text that ends in a NUL, as stem_json_parse reads it.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
+ *     STEM_ENOTSUP, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
 STEM_API int stem_put_json(stem_db *db, const char *key, const char *text);
+/* Reads a value as JSON, as stem_json_format writes it; owned: stem_free.
+ * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ETYPE, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
+ *     STEM_ENOTSUP, STEM_EFORK, STEM_EGONE, STEM_EACCES. */
 STEM_API int stem_get_json(stem_db *db, const char *key, int flags, char **text);
 
 /* A JSON document of any size as the entries of a database: objects are sub-databases, all
@@ -1193,17 +1203,22 @@ typedef struct stem_json_reader stem_json_reader;
 typedef ptrdiff_t (*stem_json_source)(void *context, void *buffer, size_t size);
 
 /* Starts before the first entry. All paths begin with the `n` names, which may be none; then
- * the document has to be an object. Flags: PLAIN, and FLAT. NULL on failure. */
+ * the document has to be an object. Flags: PLAIN, and FLAT. NULL on failure.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ENOTSUP. */
 STEM_API stem_json_reader *stem_json_open(stem_json_source source, void *context,
                                           const char *const *names, size_t n, int flags);
-/* Steps to the next entry; false at the end of the document and on failure. */
+/* Steps to the next entry; false at the end of the document and on failure.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, and what the source failed with; from
+ *     stem_json_close(). */
 STEM_API bool stem_json_next(stem_json_reader *reader);
-/* Of the entry, borrowed until the next step. */
+/* Of the entry, borrowed until the next step.
+ * Errors: none. */
 STEM_API const char *const *stem_json_path(const stem_json_reader *reader, size_t *n);
 STEM_API const stem_value *stem_json_value(const stem_json_reader *reader);
 /* Frees the reader, and is the code of its walk: STEM_OK when nothing had failed; STEM_EINVAL
  * with line and column as stem_json_parse, and for names that cannot be components of a path;
- * STEM_ENOMEM; what the source failed with. NULL is nothing. */
+ * STEM_ENOMEM; what the source failed with. NULL is nothing.
+ * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_ENOTSUP, and what the source failed with. */
 STEM_API int stem_json_close(stem_json_reader *reader);
 
 /* ---- Values by pointer ------------------------------------------------------------- */

@@ -6,13 +6,12 @@ set -eu
 header=$STEM_SOURCE/include/stem.h
 failures=0
 
-# Each function belongs to the comment above it, with no empty line between. Those of JSON
-# answer what the calls do that they are made of.
+# Each function belongs to the comment above it, with no empty line between.
 silent=$(awk '
     /^$/ { comment = ""; has_comment = 0 }
     /^\/\*/ { comment = "" }
     /^\/\*/, /\*\// { comment = comment $0 }
-    /^STEM_API/ && !/_json/ && comment !~ /Errors: / {
+    /^STEM_API/ && comment !~ /Errors: / {
         sub(/^STEM_API[^(]*[ *]/, ""); sub(/\(.*/, ""); print
     }' "$header")
 if [ -n "$silent" ]; then

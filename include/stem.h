@@ -1121,7 +1121,8 @@ STEM_API const char *stem_server_metrics_address(const stem_server *server);
 /* How many requests of clients the database has failed since the server began: what could not
  * be read or written, is damaged, or is not known to be durable. `*message`, where it is not
  * NULL, is the cause of the last; owned: stem_free; NULL when there was none, or no memory for
- * it. From any thread, as long as none closes the server. No errors: 0 for a NULL server. */
+ * it. From any thread, as long as none closes the server. 0 for a NULL server.
+ * Errors: none. */
 STEM_API uint64_t stem_server_failures(stem_server *server, char **message);
 
 /* Reads the users file again, and closes the connections of users whose line is different or

@@ -30,9 +30,20 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned calls_left; /* until one stops; 0 for never */
 static bool stops_all;      /* every one from now on */
 static unsigned n_stopped;  /* that have not gone on yet */
+static atomic_bool is_slow; /* each takes some milliseconds, or none */
+
+static void take_time(void)
+{
+    static atomic_uint calls;
+    static const unsigned char milliseconds[] = {0, 3, 0, 0, 7, 2, 0, 5, 1, 0, 4};
+
+    poll(NULL, 0, milliseconds[calls++ % sizeof milliseconds]);
+}
 
 static void come_by(void)
 {
+    if (is_slow)
+        take_time();
     pthread_mutex_lock(&lock);
     if (stops_all || (calls_left > 0 && --calls_left == 0)) {
         n_stopped++;
@@ -418,6 +429,69 @@ START_TEST(more_requests_than_threads_wait_and_others_go_on)
 }
 END_TEST
 
+/* ---- Requests of many clients, each of which may lose its thread the loop ----------- */
+
+typedef struct counting {
+    int number;
+    pthread_t thread;
+} counting;
+
+/* Asks for the number behind `format`'s, with the client's own key, and wants this answer. */
+static void want(redisContext *client, const char *format, int number,
+                 const char *expected)
+{
+    redisReply *reply = redisCommand(client, format, number);
+    char text[64] = "nothing";
+
+    ck_assert_ptr_nonnull(reply);
+    if (reply->type == REDIS_REPLY_INTEGER)
+        snprintf(text, sizeof text, "%lld", reply->integer);
+    else if (reply->str)
+        snprintf(text, sizeof text, "%s", reply->str);
+    ck_assert_msg(strcmp(text, expected) == 0, "%s of client %d is %s, not %s", format,
+                  number, text, expected);
+    freeReplyObject(reply);
+}
+
+static void *count_up(void *argument)
+{
+    enum { ROUNDS = 25 };
+    const counting *self = argument;
+    redisContext *client = dial_patiently();
+    char now[16];
+
+    for (int i = 1; i <= ROUNDS; i++) {
+        snprintf(now, sizeof now, "%d", i);
+        want(client, "INCR count-%d", self->number, now);
+        want(client, "GET count-%d", self->number, now);
+        want(client, "SET text-%d hello", self->number, "OK");
+        want(client, "APPEND text-%d !", self->number, "6");
+        want(client, "MULTI", 0, "OK");
+        want(client, "STRLEN text-%d", self->number, "QUEUED");
+        want(client, "EXEC", 0, "nothing");
+        want(client, "EXISTS text-%d", self->number, "1");
+    }
+    redisFree(client);
+    return NULL;
+}
+
+START_TEST(many_slow_requests_are_each_answered)
+{
+    enum { CLIENTS = 12 };
+    counting clients[CLIENTS];
+
+    is_slow = true;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i].number = i;
+        ck_assert_int_eq(pthread_create(&clients[i].thread, NULL, count_up, &clients[i]),
+                         0);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        pthread_join(clients[i].thread, NULL);
+    is_slow = false;
+}
+END_TEST
+
 static void *close_server(void *argument)
 {
     (void)argument;
@@ -612,6 +686,7 @@ int main(void)
     tcase_add_loop_test(stops, client_that_hangs_up_in_a_stopped_request_leaves_nothing,
                         0, N_REQUESTS * N_FORMS);
     tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
+    tcase_add_test(stops, many_slow_requests_are_each_answered);
     tcase_add_test(stops, server_that_ends_answers_what_has_stopped);
     tcase_add_loop_test(stops, what_is_told_of_a_value_is_right_and_does_not_read_it, 0,
                         8);

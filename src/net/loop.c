@@ -5,6 +5,7 @@
  * begin within one: the thread that takes the loop over goes through libevent itself.
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../engine/descriptor.h"
@@ -75,18 +76,24 @@ static void commit(stem_server *server, stem_group *group)
     stem_group_finish(group);
 }
 
+static stem_group *take_first_gathered(stem_server *server)
+{
+    stem_group *first = server->gathered[0];
+
+    server->n_gathered--;
+    memmove(server->gathered, server->gathered + 1,
+            server->n_gathered * sizeof *server->gathered);
+    return first;
+}
+
 /* The group that is to be committed now, or NULL. */
 static stem_group *take_gathered(stem_server *server)
 {
-    stem_group *group = server->gathered;
-
     if (!stem_turn_is_free(server))
         return NULL;
-    if (group) {
-        server->gathered = NULL;
-        return group;
-    }
-    group = server->forming;
+    if (server->n_gathered > 0)
+        return take_first_gathered(server);
+    stem_group *group = server->forming;
     if (!group || stem_group_is_empty(group))
         return NULL;
     server->forming = server->unused;
@@ -107,7 +114,7 @@ static void commit_gathered(stem_server *server)
 static bool has_gathered(const stem_server *server)
 {
     return stem_turn_is_free(server) &&
-           (server->gathered ||
+           (server->n_gathered > 0 ||
             (server->forming && !stem_group_is_empty(server->forming)));
 }
 

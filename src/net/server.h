@@ -61,7 +61,7 @@ typedef struct stem_turn {
     stem_execution *reader; /* of the thread */
 } stem_turn;
 
-enum { STEM_TURN_THREADS = 4 };
+enum { STEM_TURN_THREADS = 4, STEM_GROUPS = 2 };
 
 typedef struct stem_turn_thread {
     stem_server *server;
@@ -138,9 +138,11 @@ struct stem_server {
     stem_key_count key_count;
 
     stem_execution *reader; /* of the thread that has the loop */
-    /* Two groups. One that is away with a thread is none of the three. */
+    /* Two groups. One that is away with a thread is none of these. */
     stem_group *forming, *unused;
-    stem_group *gathered; /* does not form any more, and is to be committed next */
+    /* They do not form any more, and are to be committed next, in this order. */
+    stem_group *gathered[STEM_GROUPS];
+    size_t n_gathered;
     uint64_t n_iterations;
     stem_spin spin; /* of waiting for the next request */
     size_t n_tasks; /* on other threads */

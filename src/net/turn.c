@@ -197,8 +197,8 @@ static void come_back(stem_server *server, const stem_turn *turn)
     if (turn->of)
         turn->of->is_away = false;
     if (turn->group) {
-        assert(!server->gathered);
-        server->gathered = turn->group;
+        assert(server->n_gathered < STEM_GROUPS);
+        server->gathered[server->n_gathered++] = turn->group;
     }
     stem_connections_resume(server);
 }

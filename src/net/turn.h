@@ -35,7 +35,7 @@ bool stem_turn_is_free(const stem_server *server);
 stem_turn stem_turn_begin(stem_server *server, stem_connection *of, stem_group *group,
                           bool is_slow);
 /* The thread has the loop, again or still. The connection may be dead by now, and the group not
- * the forming one any more: then it is the server's `gathered`. */
+ * the forming one any more: then it is among the server's `gathered`. */
 void stem_turn_end(stem_server *server, const stem_turn *turn);
 
 /* In the loop, when nothing is being done: whether a thread that was away wants it back, and now

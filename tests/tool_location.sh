@@ -21,3 +21,12 @@ prints 1 "$stem" get ./a:b k
 prints 1 "$stem" get leveldb:a:b k
 answers 3 "$stem" get a:b k
 says './NAME'
+
+# A person is told that a server which is not there is waited for; a script is not.
+if command -v script >/dev/null; then
+    printf '%s\n' "$stem get unix:no.sock k; echo ended" >asked
+    script -qefc 'timeout 3 sh asked' seen >/dev/null </dev/null || :
+    grep 'stem: no answer yet; waiting' seen >/dev/null || die "nothing is told: $(cat seen)"
+fi
+timeout 3 "$stem" get unix:no.sock k >out 2>err && die "a server is there"
+[ ! -s err ] || die "a script is told: $(cat err)"

@@ -63,7 +63,10 @@ static int open_root(place *where, enum place_mode mode)
                             .must_exist = mode < CREATING,
                             .sync = mode == CREATING_SYNCED};
     stem_db *db = NULL;
+
+    begin_waiting();
     int code = open_database(&db, where->location, &options);
+    end_waiting();
 
     if (code == STEM_NOTFOUND) {
         complain("no database at %s; 'stem put' and 'stem import' make one",

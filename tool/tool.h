@@ -67,6 +67,13 @@ size_t parse_count_to(const command *which, const char *option, const char *text
 _Noreturn void usage_error(const command *which, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* ---- waiting.c -------------------------------------------------------------------- */
+
+/* Between the two calls, which do not nest, a person at a terminal is told on standard error
+ * once they are more than a second apart. */
+void begin_waiting(void);
+void end_waiting(void);
+
 /* ---- text.c ----------------------------------------------------------------------- */
 
 /* Prints "stem: ...", each line of it so, and made safe for a terminal. */

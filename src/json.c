@@ -96,6 +96,7 @@ bool stem_json_valid(const char *data, size_t len)
         return false;
     stem_failure_save(&saved);
     stem_json_text_start(&text, data, len);
+    text.is_skimmed = true;
     is_valid = stem_json_skip_value(&text) == STEM_OK && stem_json_skip_blanks(&text) < 0;
     stem_failure_restore(&saved);
     return is_valid;

@@ -235,7 +235,7 @@ static int read_unicode_escape(stem_json_text *text, stem_buffer *out)
             return STEM_OK;
         }
     }
-    if (unit >= 0xD800 && unit <= 0xDFFF)
+    if (unit >= 0xD800 && unit <= 0xDFFF && !text->is_skimmed)
         return stem_json_fail_at(&place, "\\u%04X, half of a surrogate pair",
                                  (unsigned)unit);
     add_character(out, unit);

@@ -26,8 +26,9 @@ typedef struct stem_json_text {
     char *window; /* what the source fills, NULL for a text in memory */
     stem_json_source source;
     void *context;
-    bool is_at_end; /* nothing follows what is at hand */
-    int code;       /* STEM_OK, or the failure of the source */
+    bool is_at_end;  /* nothing follows what is at hand */
+    bool is_skimmed; /* only looked at: halves of surrogate pairs are well-formed */
+    int code;        /* STEM_OK, or the failure of the source */
 } stem_json_text;
 
 /* A text in memory, which is borrowed. */

@@ -47,6 +47,30 @@ answers 0 "$stem" put ./x v --str 18446744073709551616
 answers 0 "$stem" put ./x v '18446744073709551616 bottles'
 prints '18446744073709551616 bottles' "$stem" get ./x v
 
+answers 3 "$stem" put ./x v '{"a": ["\ud83d"]}'
+says 'half of a surrogate pair'
+
+# Names that begin with '$' are taken, and given back, as they are with --plain.
+answers 3 "$stem" put ./x v '{"$ref": "#/a"}'
+says 'or is read as it is with --plain'
+answers 0 "$stem" put ./x v --plain '{"$ref": "#/a", "$bin": 1}'
+prints '{"$ref": "#/a", "$bin": 1}' "$stem" get ./x v --plain
+prints '{"$$ref": "#/a", "$$bin": 1}' "$stem" get ./x v
+answers 0 "$stem" put ./x v --plain --json '{"$a": 1}'
+prints '{"path": "v", "value": {"$a": 1}}' "$stem" pop ./x --first --plain
+answers 0 "$stem" put ./x v --plain '{$a'
+prints '{$a' "$stem" get ./x v --plain
+prints '"{$a"' "$stem" get ./x v --plain --json
+for kind in --str --bin; do
+    answers 2 "$stem" put ./x v --plain $kind x
+    says 'is about JSON'
+done
+answers 0 "$stem" put ./x v --bin x
+answers 3 "$stem" get ./x v --plain
+says 'plain JSON has no'
+answers 3 "$stem" pop ./x v --plain
+prints '{"$bin": "eA=="}' "$stem" get ./x v
+
 # Neither are bytes that are no text.
 answers 3 "$stem" put ./x v "$(printf 'a\377')"
 says 'not UTF-8'

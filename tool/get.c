@@ -13,6 +13,9 @@ static const char help[] =
     "\n"
     "  --json     strings as JSON too, in quotes\n"
     "  --pretty   JSON over several lines\n"
+    "  --plain    JSON with names that begin with '$' as they are, and no forms: what "
+    "has\n"
+    "             no other is an error\n"
     "  --raw      the bytes of a string, of bytes, an array or an ext; no line end\n"
     "\n"
     "Examples:\n"
@@ -25,6 +28,7 @@ static const struct option options[] = {
     {"json", no_argument, NULL, FORM_JSON},
     {"raw", no_argument, NULL, FORM_RAW},
     {"pretty", no_argument, NULL, FORM_PRETTY},
+    {"plain", no_argument, NULL, FORM_PLAIN},
     {0},
 };
 
@@ -69,7 +73,7 @@ static int get_each(const command *which, const place *database, char **paths,
 
 static int run(const command *which, int argc, char **argv)
 {
-    form how = {.kind = FORM_PLAIN};
+    form how = {.kind = FORM_BARE};
     arguments args;
     char **paths;
     place database;
@@ -89,7 +93,7 @@ static int run(const command *which, int argc, char **argv)
 
 const command get_command = {
     .name = "get",
-    .operands = "LOCATION PATH... [--json | --raw] [--pretty]",
+    .operands = "LOCATION PATH... [--json | --raw] [--pretty] [--plain]",
     .summary = "print values",
     .help = help,
     .min_operands = 2,

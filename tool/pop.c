@@ -15,6 +15,7 @@ static const char help[] =
     "\n"
     "  --json         strings as JSON too, in quotes\n"
     "  --pretty       JSON over several lines\n"
+    "  --plain        JSON with names that begin with '$' as they are, and no forms\n"
     "  --raw          the bytes of a string, of bytes, an array or an ext; no line end\n"
     "  --first[=N]    take the first entry, or N of them, from below PATH; without PATH\n"
     "                 from the whole database\n"
@@ -40,6 +41,7 @@ static const struct option options[] = {
     {"json", no_argument, NULL, FORM_JSON},
     {"raw", no_argument, NULL, FORM_RAW},
     {"pretty", no_argument, NULL, FORM_PRETTY},
+    {"plain", no_argument, NULL, FORM_PLAIN},
     /* Entries, and not one value. */
     {"first", optional_argument, NULL, FIRST},
     {"last", optional_argument, NULL, LAST},
@@ -80,7 +82,7 @@ static int pop_value(const command *which, const place *where, const form *how)
 }
 
 /* The entry's path in the database and its value, as JSON; owned. NULL on failure. */
-static char *entry_text(const place *where, const stem_entry *entry)
+static char *entry_text(const place *where, const stem_entry *entry, int flags)
 {
     size_t n = where->n_names + entry->n_names;
     const char **names = need_memory(malloc(n * sizeof *names));
@@ -99,7 +101,7 @@ static char *entry_text(const place *where, const stem_entry *entry)
         path_json = stem_json_format(&value, 0);
     }
     if (path_json)
-        value_json = stem_json_format(&entry->value, 0);
+        value_json = stem_json_format(&entry->value, flags);
     if (value_json)
         text = format_text("{\"path\": %s, \"value\": %s}", path_json, value_json);
     free(names);
@@ -109,10 +111,11 @@ static char *entry_text(const place *where, const stem_entry *entry)
     return text;
 }
 
-static int print_entries(const place *where, const stem_entry *entries, size_t n)
+static int print_entries(const place *where, const stem_entry *entries, size_t n,
+                         int flags)
 {
     for (size_t i = 0; i < n && !ferror(stdout); i++) {
-        char *text = entry_text(where, &entries[i]);
+        char *text = entry_text(where, &entries[i], flags);
 
         if (!text)
             return complain_code(stem_errcode());
@@ -147,7 +150,7 @@ static int put_back(const place *where, const stem_entry *entries, size_t n)
     return complain_put_back(n == 1 ? "the entry is" : "the entries are", code);
 }
 
-static int pop_entries(const place *where, int end, size_t n)
+static int pop_entries(const place *where, int end, size_t n, int flags)
 {
     stem_entry *entries;
     size_t count;
@@ -159,7 +162,7 @@ static int pop_entries(const place *where, int end, size_t n)
         return complain_nothing_below(where);
     if (code != STEM_OK)
         return complain_code(code);
-    status = print_entries(where, entries, count);
+    status = print_entries(where, entries, count, flags);
     if (status != DONE)
         status = put_back(where, entries, count);
     stem_entries_free(entries, count);
@@ -168,7 +171,7 @@ static int pop_entries(const place *where, int end, size_t n)
 
 static int run(const command *which, int argc, char **argv)
 {
-    form how = {.kind = FORM_PLAIN};
+    form how = {.kind = FORM_BARE};
     int end = 0;
     size_t n = 1;
     arguments args;
@@ -187,7 +190,7 @@ static int run(const command *which, int argc, char **argv)
         end = option;
         n = optarg ? parse_count(which, end == FIRST ? "--first" : "--last", optarg) : 1;
     }
-    if (end && (how.kind == FORM_RAW || how.is_pretty))
+    if (end && (how.kind == FORM_RAW || (how.flags & STEM_JSON_PRETTY)))
         usage_error(which, "--first and --last print lines of JSON, without --raw and "
                            "--pretty");
     if (!end && !args.operands[1])
@@ -196,13 +199,14 @@ static int run(const command *which, int argc, char **argv)
         need_key(which, args.operands[1]);
     status = open_place(which, args.operands[0], args.operands[1], WRITING, &where);
     if (status == DONE)
-        status = end ? pop_entries(&where, end, n) : pop_value(which, &where, &how);
+        status =
+            end ? pop_entries(&where, end, n, how.flags) : pop_value(which, &where, &how);
     return close_place(&where, status);
 }
 
 const command pop_command = {
     .name = "pop",
-    .operands = "LOCATION [PATH] [--first[=N] | --last[=N]] [--json | --raw]",
+    .operands = "LOCATION [PATH] [--first[=N] | --last[=N]] [--json | --raw] [--plain]",
     .summary = "take a value out, or the first or last entries",
     .help = help,
     .min_operands = 1,

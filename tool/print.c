@@ -10,8 +10,10 @@
 void form_option(const command *which, form *how, int option)
 {
     if (option == FORM_PRETTY)
-        how->is_pretty = true;
-    else if (how->kind != FORM_PLAIN && how->kind != option)
+        how->flags |= STEM_JSON_PRETTY;
+    else if (option == FORM_PLAIN)
+        how->flags |= STEM_JSON_PLAIN;
+    else if (how->kind != FORM_BARE && how->kind != option)
         usage_error(which, "only one of --json and --raw");
     else
         how->kind = option;
@@ -39,9 +41,9 @@ void print_text(const char *text, size_t len)
     } while (stop);
 }
 
-static int print_json(const stem_value *value, bool is_pretty)
+static int print_json(const stem_value *value, int flags)
 {
-    char *json = stem_json_format(value, is_pretty ? STEM_JSON_PRETTY : 0);
+    char *json = stem_json_format(value, flags);
 
     if (!json)
         return complain_code(stem_errcode());
@@ -85,7 +87,7 @@ int print_value(const command *which, const stem_value *value, const form *how)
     if (how->kind == FORM_RAW)
         return print_raw(which, value);
     if (how->kind == FORM_JSON || value->type != STEM_STR)
-        return print_json(value, how->is_pretty);
+        return print_json(value, how->flags);
     print_text(value->as.str.data, value->as.str.len);
     return DONE;
 }

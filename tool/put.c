@@ -9,7 +9,7 @@
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum kind { ANY = 256, STR, JSON, BIN, SYNC };
+enum kind { ANY = 256, STR, JSON, BIN, PLAIN, SYNC };
 
 static const char help[] =
     "Stores a value under PATH, replacing what was there. The database is made when\n"
@@ -33,6 +33,8 @@ static const char help[] =
     "  --str    VALUE is a string, whatever it looks like\n"
     "  --json   VALUE is JSON, and fails when it is not\n"
     "  --bin    VALUE is bytes\n"
+    "  --plain  in JSON names that begin with '$' are taken as they are, and there are\n"
+    "           no forms; give it to 'get' too\n"
     "  --sync   end only when the value is on the disk, where it survives a power cut\n"
     "\n"
     "Examples:\n"
@@ -43,11 +45,9 @@ static const char help[] =
     "  stem put ./app.db users/42/note -- '-- a string that begins with dashes'\n";
 
 static const struct option options[] = {
-    {"str", no_argument, NULL, STR},
-    {"json", no_argument, NULL, JSON},
-    {"bin", no_argument, NULL, BIN},
-    {"sync", no_argument, NULL, SYNC},
-    {0},
+    {"str", no_argument, NULL, STR},   {"json", no_argument, NULL, JSON},
+    {"bin", no_argument, NULL, BIN},   {"plain", no_argument, NULL, PLAIN},
+    {"sync", no_argument, NULL, SYNC}, {0},
 };
 
 /* JSON can hold a string if and only if it is UTF-8. */
@@ -72,7 +72,8 @@ static int make_string(const char *text, size_t len, stem_value *value)
     return DONE;
 }
 
-static int make_value(enum kind kind, const char *text, size_t len, stem_value *value)
+static int make_value(enum kind kind, int flags, const char *text, size_t len,
+                      stem_value *value)
 {
     if (kind == BIN) {
         *value = stem_bin(text, len);
@@ -80,7 +81,7 @@ static int make_value(enum kind kind, const char *text, size_t len, stem_value *
     }
     if (kind == STR)
         return make_string(text, len, value);
-    if (stem_json_parse(text, len, value) == STEM_OK)
+    if (stem_json_parse_flags(text, len, flags, value) == STEM_OK)
         return DONE;
     /* JSON that Stem does not take, a number too large or a name twice, is not silently a
      * string; nor is anything in a build that does not know JSON. */
@@ -106,13 +107,13 @@ static const char *read_value(const char *argument, enum kind kind, char **input
     return *input;
 }
 
-static int put(const arguments *args, enum kind kind, enum place_mode mode)
+static int put(const arguments *args, enum kind kind, int flags, enum place_mode mode)
 {
     stem_value value = {0};
     char *input;
     size_t len;
     const char *text = read_value(args->operands[2], kind, &input, &len);
-    int status = text ? make_value(kind, text, len, &value) : FAILED;
+    int status = text ? make_value(kind, flags, text, len, &value) : FAILED;
     place where;
 
     if (status == DONE) {
@@ -136,6 +137,7 @@ static int run(const command *which, int argc, char **argv)
     enum place_mode mode = CREATING;
     enum kind kind = ANY;
     arguments args;
+    int flags = 0;
     int option;
 
     arguments_start(&args, which, argc, argv);
@@ -144,17 +146,24 @@ static int run(const command *which, int argc, char **argv)
             mode = CREATING_SYNCED;
             continue;
         }
+        if (option == PLAIN) {
+            flags = STEM_JSON_PLAIN;
+            continue;
+        }
         if (kind != ANY && kind != (enum kind)option)
             usage_error(which, "only one of --str, --json and --bin");
         kind = (enum kind)option;
     }
+    if (flags && kind != ANY && kind != JSON)
+        usage_error(which, "--plain is about JSON, which --str and --bin are not");
     need_key(which, args.operands[1]);
-    return put(&args, kind, mode);
+    return put(&args, kind, flags, mode);
 }
 
 const command put_command = {
     .name = "put",
-    .operands = "LOCATION PATH VALUE [--str | --json | --bin] [--sync]",
+    .operands = "LOCATION PATH VALUE [--str | --json | --bin] [--plain]\n"
+                "                [--sync]",
     .summary = "store a value",
     .help = help,
     .min_operands = 3,

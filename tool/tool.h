@@ -129,11 +129,11 @@ char *short_text(const stem_value *value);
 /* ---- print.c ---------------------------------------------------------------------- */
 
 /* The options that say how a value is printed, above what getopt uses itself. */
-enum { FORM_PLAIN = 256, FORM_JSON, FORM_RAW, FORM_PRETTY, FORM_END };
+enum { FORM_BARE = 256, FORM_JSON, FORM_RAW, FORM_PRETTY, FORM_PLAIN, FORM_END };
 
 typedef struct form {
-    int kind; /* FORM_PLAIN, FORM_JSON or FORM_RAW */
-    bool is_pretty;
+    int kind;  /* FORM_BARE, FORM_JSON or FORM_RAW */
+    int flags; /* of stem_json_format */
 } form;
 
 void form_option(const command *which, form *how, int option);

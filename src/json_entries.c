@@ -283,7 +283,17 @@ static int read_object(stem_json_reader *reader, position *now)
     if (kind == STEM_JSON_NAME)
         return read_member(reader, offset, &name_place, true, now);
     *now = AT_ENTRY;
-    return reader->n_names > 0 ? read_form(reader, offset) : refuse_own_value(&place);
+    code = read_form(reader, offset);
+    return code == STEM_OK && reader->n_names == 0 ? refuse_own_value(&place) : code;
+}
+
+/* Refuses a document that is no object, or no JSON at all. */
+static int refuse_top(stem_json_reader *reader)
+{
+    const stem_json_place place = stem_json_text_place(&reader->text);
+    int code = stem_json_skip_value(&reader->text);
+
+    return code == STEM_OK ? refuse_own_value(&place) : code;
 }
 
 /* Reads a value, or enters an object that is a sub-database. */
@@ -294,14 +304,7 @@ static int read_thing(stem_json_reader *reader, position *now)
     if (stem_json_skip_blanks(&reader->text) == '{' && is_walked)
         return read_object(reader, now);
     *now = AT_ENTRY;
-    if (reader->n_names == 0) {
-        const stem_json_place place = stem_json_text_place(&reader->text);
-
-        return stem_json_peek(&reader->text) < 0
-                   ? stem_json_unexpected(&reader->text, "a value")
-                   : refuse_own_value(&place);
-    }
-    return read_value(reader);
+    return reader->n_names > 0 ? read_value(reader) : refuse_top(reader);
 }
 
 /* Reads what follows a member of the innermost object: its end, or a member up to its value. */

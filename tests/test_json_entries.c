@@ -161,6 +161,13 @@ START_TEST(without_a_path_the_document_is_an_object_of_names)
         {"{\"a\": {\"b\": 1}}", "a/b = 1\n"},
         {"[1]", "json read: line 1, column 1: a value at the top"},
         {"{\"$bin\": \"\"}", "json read: line 1, column 1: a value at the top"},
+        /* What is wrong with it elsewhere too is said first. */
+        {"{\"$schema\": \"\"}", "json read: line 1, column 1: \"$schema\" is no form"},
+        {"{\"$bin\": 1}", "json read: line 1, column 10: \"$bin\" is not bytes"},
+        {"name: Ada", "json read: line 1, column 1: 'n', and a value is expected"},
+        {"\x1F\x8B", "json read: line 1, column 1: byte 0x1F, and a value is expected"},
+        {"[1, 2",
+         "json read: line 1, column 6: the text ends, and ',' or ']' is expected"},
         {"{\"\": 5}", "json read: line 1, column 6: a value at the top"},
         {"{\"a\": 1, \"\": 5}",
          "a = 1\njson read: line 1, column 14: a value at the top"},

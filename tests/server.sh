@@ -55,7 +55,7 @@ redis-cli -s "$work/socket" AUTH x 2>&1 | grep '^ERR' >/dev/null || die "no AUTH
 
 # ---- Limits: each has an option, which docs/server.md names -------------------------------
 
-limits=$(sed -n '/^typedef struct stem_server_options/,/^} stem_server_options/s/.*size_t \([a-z_]*\);.*/\1/p' \
+limits=$(sed -n '/^typedef struct stem_server_options/,/^} stem_server_options/s/.*size_t \([a-z_]*\)[ ;].*/\1/p' \
     "$STEM_SOURCE/include/stem.h")
 [ "$(echo "$limits" | wc -l)" -ge 11 ] || die "no limits in stem.h"
 "$stem" serve --help >help.out || die "no help"

@@ -297,7 +297,7 @@ START_TEST(bad_names_are_refused_and_leave_the_batch)
         assert_failure(stem_batch_del(batch, left, bad[i]), STEM_EINVAL);
         assert_failure(stem_batch_expect_absent(batch, left, bad[i]), STEM_EINVAL);
         assert_failure(stem_batch_expect(batch, left, bad[i], 1), STEM_EINVAL);
-        if (bad[i])
+        if (bad[i] && *bad[i]) /* these are no bound */
             assert_failure(stem_batch_expect_empty(batch, left, &range), STEM_EINVAL);
     }
     ck_assert_uint_eq(stem_batch_count(batch), 1);

@@ -28,11 +28,9 @@ static int malformed(const stem_json_place *place, const char *form, const char 
 /* The bytes that a string stands for, decoded where it lies. */
 static bool decode(const stem_value *text, stem_bytes *bytes)
 {
-    unsigned char *data;
-
     if (text->type != STEM_STR)
         return false;
-    data = (unsigned char *)(uintptr_t)text->as.str.data;
+    unsigned char *data = (unsigned char *)text->as.str.data;
     bytes->data = data;
     return stem_base64_decode(text->as.str.data, text->as.str.len, data, &bytes->len);
 }

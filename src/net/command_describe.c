@@ -283,8 +283,7 @@ static bool is_in_category(const stem_command *command, stem_slice category)
     for (size_t i = 0; i < of.n; i++) {
         const char *name = of.all[i] + 1; /* behind the '@' */
 
-        if (strlen(name) == category.len &&
-            memcmp(name, category.data, category.len) == 0)
+        if (stem_slice_compare((stem_slice){name, strlen(name)}, category) == 0)
             return true;
     }
     return false;

@@ -142,7 +142,7 @@ int stem_run_rename(stem_request *request)
 int stem_run_renamenx(stem_request *request)
 {
     bool is_there[2], is_put = true;
-    stem_slice keys[2], stored;
+    stem_slice keys[2], stored = {NULL, 0};
     int code;
 
     if (!has_two_keys(request, keys, &code))

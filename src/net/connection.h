@@ -52,8 +52,8 @@ struct stem_connection {
     uint64_t id, since_ms, active_ms, turn_ready;
     uint64_t login_waited_ms; /* that its logins have waited for their turns */
     int fd;
-    void *tls; /* an SSL, or NULL */
     bool tls_wants_write;
+    void *tls; /* an SSL, or NULL */
     struct event *readable, *writable;
     char peer[STEM_PEER_TEXT];
 
@@ -66,8 +66,7 @@ struct stem_connection {
     size_t output_counted; /* of its memory and its job's, in the server's output_bytes */
     size_t output_taken;   /* sent since paced_ms */
     uint64_t stalled_ms,
-        paced_ms;         /* when the peer last took something, and a good piece */
-    bool is_output_short; /* the server's limit is nearer than the connection's */
+        paced_ms; /* when the peer last took something, and a good piece */
 
     stem_access *access; /* of the user, counted; NULL without users */
     const stem_user *user;
@@ -75,6 +74,7 @@ struct stem_connection {
     char *library, *library_version;  /* by CLIENT SETINFO */
     const stem_command *last_command; /* for CLIENT LIST; NULL before the first */
     enum stem_reply_mode reply_mode;
+    bool is_output_short; /* the server's limit is nearer than the connection's */
     bool has_muted; /* what the output holds from `muted_from` on is not to be sent */
     size_t muted_from;
     char *scope; /* stored bytes */
@@ -105,7 +105,7 @@ struct stem_connection {
     bool is_held;      /* the request that was read waits for the group */
     bool is_ending;    /* closed when everything is sent */
     bool is_dead;      /* closed; freed when nobody needs it any more */
-    bool is_revoked;   /* as its user is not who he was */
+    bool is_revoked;   /* by a reload that changed its user */
 };
 
 /* Takes over an accepted socket. */

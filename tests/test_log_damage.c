@@ -407,6 +407,48 @@ START_TEST(a_log_within_a_value_that_was_written_in_part_is_no_record)
 }
 END_TEST
 
+/* Cut there, or with zeros from there on to its size, as power cuts leave it. */
+static void expect_torn(sample *made, long at, int records)
+{
+    unsigned char *rest = made->bytes + at;
+    const size_t len = (size_t)(made->size - at);
+    unsigned char *kept = malloc(len);
+
+    expect(kept);
+    memcpy(kept, rest, len);
+    damage_sample(made, made->bytes, at);
+    expect_state(made, records);
+    memset(rest, 0, len);
+    damage_sample(made, made->bytes, made->size);
+    expect_state(made, records);
+    memcpy(rest, kept, len);
+    free(kept);
+}
+
+/* Also where that log is of another database, which has come further. */
+START_TEST(a_log_of_another_database_within_a_torn_value_is_no_record)
+{
+    static unsigned char inner[MAX_BYTES];
+    sample *made = make_sample(500, small_bytes, 0);
+    const long inner_size = made->size;
+    char name[32];
+    stem_db *db;
+
+    memcpy(inner, made->bytes, (size_t)inner_size);
+    made = make_sample(_i, small_bytes, 0);
+    assert_ok(stem_open(&db, made->whole, STEM_OPTIONS(.write_buffer_bytes = 1 << 20)));
+    snprintf(name, sizeof name, "%04d", _i);
+    assert_ok(stem_put(db, name, 1));
+    assert_ok(stem_put(db, "9999", stem_bin(inner, (size_t)inner_size)));
+    assert_ok(stem_close(db));
+    made->n_keys = 2;
+    read_log(made);
+    ck_assert_int_gt(made->size, BLOCK);
+    for (long at = 1; at < made->size; at += 199)
+        expect_torn(made, at, _i + records_within(made, at));
+}
+END_TEST
+
 /* ---- Several logs ----------------------------------------------------------------- */
 
 /* The records of a log of one block in two, as when a memtable is full and not yet a table. */
@@ -470,6 +512,8 @@ int main(void)
     tcase_add_test(ends, a_database_with_a_torn_log_goes_on);
     tcase_add_test(ends, a_hole_is_refused);
     tcase_add_test(ends, a_log_within_a_value_that_was_written_in_part_is_no_record);
+    tcase_add_loop_test(ends, a_log_of_another_database_within_a_torn_value_is_no_record,
+                        1, 3);
     tcase_add_test(several, a_log_that_lacks_its_end_before_another_is_a_hole);
     return run_suite(suite);
 }

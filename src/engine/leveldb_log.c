@@ -4,7 +4,9 @@
  * Evidence that damage is no crash's is a whole record behind it. Every block begins with a
  * fragment, which is looked at there. Within a block the length that is damaged led to the next
  * fragment, so one may begin at any byte: it must then be the first of its record, have a
- * checksum that agrees, and, in a log, a sequence number that may follow.
+ * checksum that agrees, and, in a log, a sequence number that may follow. A value may hold a copy
+ * of a log, so what lies within a fragment that a crash has torn is no evidence, unless it
+ * begins where the checksum of that fragment agrees: then its length alone is damaged.
  *
  * A length is tried at each byte, and checksums of all these spans would take time that grows
  * with the square of the block. The running checksum of a span follows from those of all that
@@ -227,8 +229,8 @@ static bool is_sum_right(const reading *in, const fragment *found)
     return stem_crc32c_is(in->block + found->at, crc);
 }
 
-/* Whether the record that begins there may follow those before the damage, as no copy of a log
- * in a value does. */
+/* Whether the record that begins there may follow those before the damage, as a copy of an older
+ * log in a value does not. */
 static bool may_follow(const reading *in, const fragment *found)
 {
     static const uint64_t past_last = UINT64_C(1) << 56;
@@ -255,14 +257,65 @@ static bool is_whole_to_the_end(const reading *in, size_t at)
     return in->is_last && is_whole(in, &found);
 }
 
-/* Looks for a fragment at `from`, whose header is damaged, or behind it. */
-static void search_block(reading *in, size_t from)
+/* Whether the first of a log's record has the sequence number that comes next. */
+static bool is_next(const reading *in, const fragment *first)
 {
+    const stem_log_look *look = in->look;
+    const size_t start = first->at + HEADER;
+
+    if (in->block_len - start < BATCH_HEADER)
+        return false;
+    const uint64_t sequence = sequence_of(in->block + start);
+    return look->first_sequence == 0 ? sequence >= look->next_sequence
+                                     : sequence == look->next_sequence;
+}
+
+/* Whether a crash may have left the header, and not all that belongs behind it. */
+static bool may_be_torn(const reading *in, const fragment *damaged)
+{
+    if (!is_possible(damaged) || begins_record(damaged->type) == in->is_in_record ||
+        damaged->at + HEADER + damaged->len > BLOCK)
+        return false;
+    return in->kind == STEM_LOG_OF_EDITS || in->is_in_record || is_next(in, damaged);
+}
+
+/* Whether what begins there lies within the torn fragment, as its content. */
+static bool is_content(const reading *in, const fragment *torn, size_t at)
+{
+    const size_t start = torn->at + HEADER;
+    const fragment shorter = {torn->at, at - start, torn->type};
+
+    return at < start || (at < start + torn->len && !is_sum_right(in, &shorter));
+}
+
+/* Looks for a fragment behind the damaged one. */
+static void search_behind(reading *in, const fragment *damaged)
+{
+    const bool is_torn = may_be_torn(in, damaged);
+
     sum_block(in);
-    for (size_t at = from; at + HEADER <= in->block_len; at++) {
+    if (is_whole_to_the_end(in, damaged->at)) {
+        note_hole(in, damaged->at);
+        return;
+    }
+    for (size_t at = damaged->at + 1; at + HEADER <= in->block_len; at++) {
         const fragment found = fragment_at(in, at);
 
-        if (is_whole(in, &found) || (at == from && is_whole_to_the_end(in, at))) {
+        if (is_whole(in, &found) && !(is_torn && is_content(in, damaged, at))) {
+            note_hole(in, at);
+            return;
+        }
+    }
+}
+
+/* Looks for a fragment anywhere in a block behind the damaged one's. */
+static void search_block(reading *in)
+{
+    sum_block(in);
+    for (size_t at = 0; at + HEADER <= in->block_len; at++) {
+        const fragment found = fragment_at(in, at);
+
+        if (is_whole(in, &found) || (at == 0 && is_whole_to_the_end(in, at))) {
             note_hole(in, at);
             return;
         }
@@ -300,14 +353,22 @@ static int read_block(const stem_directory *dir, const char *name, int fd, readi
 
 static int look_at_block(reading *in)
 {
-    const size_t from = in->is_damaged ? 0 : read_fragments(in);
+    const bool is_behind = in->is_damaged;
+    const size_t from = is_behind ? 0 : read_fragments(in);
 
     if (!in->is_damaged || in->look->state == STEM_LOG_HOLED || from == in->block_len)
         return STEM_OK;
     const int code = in->spans ? STEM_OK : make_spans(in);
-    if (code == STEM_OK)
-        search_block(in, from);
-    return code;
+    if (code != STEM_OK)
+        return code;
+    if (is_behind) {
+        search_block(in);
+    } else {
+        const fragment damaged = fragment_at(in, from);
+
+        search_behind(in, &damaged);
+    }
+    return STEM_OK;
 }
 
 static int read_blocks(const stem_directory *dir, const char *name, int fd, reading *in)

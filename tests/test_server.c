@@ -513,6 +513,31 @@ START_TEST(addresses_that_cannot_be_are_refused)
 }
 END_TEST
 
+START_TEST(a_port_that_is_none_is_no_other_port)
+{
+    static const char *const ports[] = {"65536", "99999", "4295032831", "-1",
+                                        "+80",   " 80",   "redis",      "0x50"};
+    const char *any[] = {"tcp://127.0.0.1:0", NULL};
+
+    for (size_t i = 0; i < sizeof ports / sizeof *ports; i++) {
+        char tcp[64];
+        const char *listen[] = {tcp, NULL};
+        const stem_server_options options[] = {
+            {.listen = listen, .insecure = true},
+            {.listen = any, .insecure = true, .metrics = tcp + strlen("tcp://")},
+        };
+
+        snprintf(tcp, sizeof tcp, "tcp://127.0.0.1:%s", ports[i]);
+        for (size_t k = 0; k < sizeof options / sizeof *options; k++) {
+            stem_server *another;
+
+            assert_failure(stem_server_open(&another, db, &options[k]), STEM_EINVAL);
+            ck_assert_ptr_nonnull(strstr(stem_errmsg(), "is no port from 0 to 65535"));
+        }
+    }
+}
+END_TEST
+
 START_TEST(tcp_works_when_insecurity_is_spelt_out)
 {
     const char *listen[] = {"tcp://127.0.0.1:0", NULL};
@@ -709,6 +734,7 @@ int main(void)
     tcase_add_test(beginning_and_end,
                    a_socket_is_for_its_owner_alone_and_replaced_when_nobody_listens);
     tcase_add_test(beginning_and_end, addresses_that_cannot_be_are_refused);
+    tcase_add_test(beginning_and_end, a_port_that_is_none_is_no_other_port);
     tcase_add_test(beginning_and_end, tcp_works_when_insecurity_is_spelt_out);
     tcase_add_test(beginning_and_end, a_sub_database_is_served_as_if_it_were_all);
     tcase_add_test(beginning_and_end, a_handle_that_only_reads_serves_no_writes);

@@ -21,6 +21,15 @@ enum { ADDRESS_MAX = 128 };
 
 /* ---- TCP -------------------------------------------------------------------------- */
 
+/* Checked here, for the system takes 99999 for 34463. */
+static bool is_port(const char *text)
+{
+    const size_t len = strlen(text);
+
+    return len > 0 && len <= 5 && strspn(text, "0123456789") == len &&
+           atoi(text) <= 65535;
+}
+
 /* "host:port", "[::1]:port" in two owned parts. */
 static int split_host(const char *text, char **host, char **port)
 {
@@ -30,6 +39,10 @@ static int split_host(const char *text, char **host, char **port)
 
     if (len == 0 || !colon[1])
         return stem_fail(STEM_EINVAL, "%s is not of the form host:port", text);
+    if (!is_port(colon + 1))
+        return stem_fail(STEM_EINVAL,
+                         "cannot listen at %s: '%s' is no port from 0 to 65535", text,
+                         colon + 1);
     *host = is_bracketed ? strndup(text + 1, len - 2) : strndup(text, len);
     *port = strdup(colon + 1);
     return *host && *port ? STEM_OK : stem_fail(STEM_ENOMEM, "no memory to listen");

@@ -17,6 +17,10 @@ round() {
         rm -rf r2
     done
 }
+# The copy of a standard input that is closed must not be taken for it.
+answers 3 "$stem" import ./r - <&-
+says 'cannot open standard input'
+
 round '{}'
 round '{"": 5}'
 round '{"": 5, "a": 1}'

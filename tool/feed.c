@@ -136,13 +136,13 @@ int feed_open(feed *from, const char *file, const char *doing)
     from->is_watched = isatty(STDERR_FILENO) == 1;
     begin(from, doing);
     from->descriptor = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
-    if (from->descriptor < 0) {
-        complain("cannot open %s: %s", file, strerror(errno));
+    /* The next file that is opened would be standard input, if that is closed. */
+    if (from->descriptor < 0 || fstat(from->descriptor, &about) != 0) {
+        complain("cannot open %s: %s", from->name, strerror(errno));
         return FAILED;
     }
     from->start = lseek(from->descriptor, 0, SEEK_CUR);
-    if (from->start < 0 || fstat(from->descriptor, &about) != 0 ||
-        !S_ISREG(about.st_mode))
+    if (from->start < 0 || !S_ISREG(about.st_mode))
         return open_copy(from);
     if (about.st_size > from->start)
         from->size = (uint64_t)(about.st_size - from->start);

@@ -25,6 +25,12 @@ says 'there is no such option'
 answers 2 "$stem" serve ./x --shared --set bloom_bits=4294967306
 says 'bloom_bits is at most 2147483647'
 answers 2 "$stem" serve ./x --shared --set no_bloom=2
+answers 2 "$stem" serve ./x --shared --set bloom_bits
+says "NAME=VALUE, not 'bloom_bits'"
+answers 2 "$stem" serve ./x --shared --memory none
+says "--memory is a number from 0 on, not 'none'"
+answers 3 "$stem" serve ./x --memory 0 --listen nowhere
+says 'cannot listen at nowhere'
 answers 2 "$stem" serve ./x --shared --memory 17592186044417
 says '--memory is at most 17592186044415'
 

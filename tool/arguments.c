@@ -87,14 +87,14 @@ static int finish(arguments *args)
     return -1;
 }
 
-size_t parse_count_to(const command *which, const char *option, const char *text,
-                      size_t most)
+size_t parse_number(const command *which, const char *option, const char *text,
+                    size_t least, size_t most)
 {
     char *end;
 
     const unsigned long n = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end || n < 1)
-        usage_error(which, "%s is a number from 1 on, not '%s'", option, text);
+    if (text[0] < '0' || text[0] > '9' || *end || n < least)
+        usage_error(which, "%s is a number from %zu on, not '%s'", option, least, text);
     if (n > most)
         usage_error(which, "%s is at most %zu, not '%s'", option, most, text);
     return n;
@@ -102,7 +102,7 @@ size_t parse_count_to(const command *which, const char *option, const char *text
 
 size_t parse_count(const command *which, const char *option, const char *text)
 {
-    return parse_count_to(which, option, text, SIZE_MAX);
+    return parse_number(which, option, text, 1, SIZE_MAX);
 }
 
 static bool is_negative_number(const char *text)

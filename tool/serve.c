@@ -108,14 +108,16 @@ static void read_setting(const char *text, stem_options *to)
     };
     const size_t len = strcspn(text, "=");
 
-    for (size_t i = 0; i < sizeof settings / sizeof *settings && text[len]; i++) {
+    if (!text[len])
+        usage_error(&serve_command, "--set takes NAME=VALUE, not '%s'", text);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         if (strlen(settings[i].name) != len || memcmp(settings[i].name, text, len) != 0)
             continue;
         const size_t most = settings[i].as_bool  ? 1
                             : settings[i].as_int ? INT_MAX
                                                  : SIZE_MAX;
         const size_t value =
-            parse_count_to(&serve_command, settings[i].name, text + len + 1, most);
+            parse_number(&serve_command, settings[i].name, text + len + 1, 1, most);
         if (settings[i].as_bool)
             *settings[i].as_bool = true;
         else if (settings[i].as_int)
@@ -202,7 +204,7 @@ static void read_arguments(int argc, char **argv, wanted *what)
         case MEMORY:
             what->has_memory = true;
             what->database.writeback_bytes =
-                parse_count_to(&serve_command, "--memory", optarg, SIZE_MAX >> 20) << 20;
+                parse_number(&serve_command, "--memory", optarg, 0, SIZE_MAX >> 20) << 20;
             break;
         case SHARED:
             what->database.shared = true;

@@ -57,11 +57,11 @@ void arguments_start(arguments *args, const command *which, int argc, char **arg
  * ends the program. */
 int arguments_next(arguments *args);
 
-/* The number from 1 on that an option was given, the largest there is for one beyond it; and one
- * that is no more than `most`. Whatever is neither ends the program. */
+/* The number that an option was given, from `least` to `most`, or for a count from 1 to the largest
+ * there is, which stands for all beyond it. What is none ends the program. */
+size_t parse_number(const command *which, const char *option, const char *text,
+                    size_t least, size_t most);
 size_t parse_count(const command *which, const char *option, const char *text);
-size_t parse_count_to(const command *which, const char *option, const char *text,
-                      size_t most);
 
 /* Says what is wrong with the command line and ends the program. */
 _Noreturn void usage_error(const command *which, const char *format, ...)

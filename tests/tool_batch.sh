@@ -51,6 +51,14 @@ batch 0 '{"del": "\\x01"}
 holds '{"$$$x": {"$$y": {"$bin": "AQI="}}, "e": 2}'
 batch 0 '{"del": "$$x"}'
 
+# What pop --plain prints is carried out with --plain.
+"$stem" put ./y v --plain '{"$ref": "#", "$bin": 1}'
+"$stem" pop ./y --first --plain | sed 's/"path"/"put"/' >lines
+answers 3 "$stem" batch ./y <lines
+says 'is read as it is with --plain'
+answers 0 "$stem" batch ./y --plain <lines
+prints '{"$ref": "#", "$bin": 1}' "$stem" get ./y v --plain
+
 # Expectations that hold: of what was there before the commit.
 batch 0 '[{"put": "e", "value": 3}, {"expect": "e", "value": 2}, {"expect_absent": "n"}]
 [{"expect_empty": "q"}, {"put": "q/1", "value": 1}, {"expect_empty": "e"}]

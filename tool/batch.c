@@ -12,7 +12,7 @@
 #include "tool.h"
 
 /* Options; above what getopt uses itself. */
-enum { ONE = 256, SYNC };
+enum { ONE = 256, SYNC, PLAIN };
 
 enum { LINE_MAX_BYTES = 64 << 20 };
 
@@ -36,6 +36,8 @@ static const char help[] =
     "\n"
     "  --one    all lines are one commit\n"
     "  --sync   each commit is on the disk before the next line is read\n"
+    "  --plain  in VALUE names that begin with '$' are taken as they are, and there are\n"
+    "           no forms\n"
     "\n"
     "The first line that is wrong, or whose expectation does not hold, ends the "
     "command:\n"
@@ -55,6 +57,7 @@ static const char help[] =
 static const struct option options[] = {
     {"one", no_argument, NULL, ONE},
     {"sync", no_argument, NULL, SYNC},
+    {"plain", no_argument, NULL, PLAIN},
     {0},
 };
 
@@ -74,6 +77,7 @@ struct expectation {
 struct batcher {
     const arguments *args;
     bool is_one, is_synced;
+    int flags;    /* of stem_json_parse_flags */
     bool is_open; /* `where`; not before one line has been found good */
     place where;
     stem_batch *batch; /* NULL while a line is only looked at */
@@ -328,7 +332,7 @@ static int take_line(struct batcher *b, const char *text, size_t len)
 
     if (strspn(text, " \t\r") == len)
         return DONE;
-    if (stem_json_parse(text, len, &line) != STEM_OK)
+    if (stem_json_parse_flags(text, len, b->flags, &line) != STEM_OK)
         return refuse_json(b);
     if (!b->is_open) {
         status = take_operations(b, &line);
@@ -403,6 +407,8 @@ static int run(const command *which, int argc, char **argv)
     while ((option = arguments_next(&args)) != -1) {
         b.is_one |= option == ONE;
         b.is_synced |= option == SYNC;
+        if (option == PLAIN)
+            b.flags = STEM_JSON_PLAIN;
     }
     status = take_lines(&b);
     forget(&b);
@@ -413,7 +419,7 @@ static int run(const command *which, int argc, char **argv)
 
 const command batch_command = {
     .name = "batch",
-    .operands = "LOCATION [--one] [--sync]",
+    .operands = "LOCATION [--one] [--sync] [--plain]",
     .summary = "carry out lines of JSON from standard input",
     .help = help,
     .min_operands = 1,

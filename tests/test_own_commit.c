@@ -271,6 +271,7 @@ START_TEST(a_number_outlives_the_server)
     assert_reply("OK", "STEM.COMMIT", "1", "-", "PUT", "a", "\x01");
     stem_sessions_close(sessions);
     assert_ok(stem_sessions_open(engine, NULL, &sessions));
+    peer.sessions = sessions;
     assert_reply("OK", "STEM.COMMIT", "1", "-", "PUT", "a", "\x02");
     assert_reply("\"\\01\"", "STEM.GET", "a");
 }

@@ -997,7 +997,8 @@ STEM_API int stem_sync(stem_db *db);
  * commits and of values that were read, twice where less than a quarter of it is left. When
  * commits fill half of it, they are slowed down to the speed of the disk by waits that grow,
  * of half a millisecond at most for small ones. A commit that is larger than half of it waits
- * until all is written and goes straight to the disk. While it is written, a round takes as much as its keys and values once more.
+ * until all is written and goes straight to the disk. While it is written, a round takes as
+ * much as its keys and values once more.
  *
  * What a server of this database writes does not wait in memory: it is written, behind all
  * that was gathered before, and then answered.

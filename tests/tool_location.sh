@@ -26,7 +26,7 @@ says './NAME'
 if command -v script >/dev/null; then
     printf '%s\n' "$stem get unix:no.sock k; echo ended" >asked
     script -qefc 'timeout 3 sh asked' seen >/dev/null </dev/null || :
-    grep 'stem: no answer yet; waiting' seen >/dev/null || die "nothing is told: $(cat seen)"
+    grep 'stem: unix:no.sock is not open yet; waiting' seen >/dev/null || die "nothing is told: $(cat seen)"
 fi
 timeout 3 "$stem" get unix:no.sock k >out 2>err && die "a server is there"
 [ ! -s err ] || die "a script is told: $(cat err)"

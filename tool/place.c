@@ -64,7 +64,7 @@ static int open_root(place *where, enum place_mode mode)
                             .sync = mode == CREATING_SYNCED};
     stem_db *db = NULL;
 
-    begin_waiting();
+    begin_waiting(where->location);
     int code = open_database(&db, where->location, &options);
     end_waiting();
 

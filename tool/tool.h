@@ -71,7 +71,7 @@ _Noreturn void usage_error(const command *which, const char *format, ...)
 
 /* Between the two calls, which do not nest, a person at a terminal is told on standard error
  * once they are more than a second apart. */
-void begin_waiting(void);
+void begin_waiting(const char *location);
 void end_waiting(void);
 
 /* ---- text.c ----------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static bool has_thread, is_over;
+static const char *awaited; /* the location */
 
 static void *tell_later(void *argument)
 {
@@ -28,14 +29,15 @@ static void *tell_later(void *argument)
     while (!is_over && cause != ETIMEDOUT)
         cause = pthread_cond_timedwait(&changed, &lock, &until);
     if (!is_over)
-        complain("no answer yet; waiting");
+        complain("%s is not open yet; waiting", awaited);
     pthread_mutex_unlock(&lock);
     return NULL;
 }
 
-void begin_waiting(void)
+void begin_waiting(const char *location)
 {
     is_over = false;
+    awaited = location;
     has_thread =
         isatty(STDERR_FILENO) && pthread_create(&thread, NULL, tell_later, NULL) == 0;
 }

@@ -123,13 +123,12 @@ static edit_logs read_edit(span edit)
 
 /* The log that is named last was begun after the one before it was named first; or, where
  * there is none, by the open that wrote the MANIFEST, before anything was written to it. */
-static void note_edit(stem_manifest_logs *logs, const edit_logs *edit,
-                      uint64_t *sequence_when_named)
+static void note_edit(stem_manifest_logs *logs, const edit_logs *edit)
 {
     if (!edit->has_number || edit->number == logs->oldest)
         return;
-    logs->least_sequence = logs->oldest == 0 ? edit->last_sequence : *sequence_when_named;
-    *sequence_when_named = edit->last_sequence;
+    logs->least_sequence = logs->oldest == 0 ? edit->last_sequence : logs->named_sequence;
+    logs->named_sequence = edit->last_sequence;
     logs->oldest = edit->number;
 }
 
@@ -139,7 +138,6 @@ static stem_manifest_logs read_edits(unsigned char *bytes, size_t size)
 {
     enum { BLOCK = 32768, HEADER = 7, FULL = 1, FIRST = 2, LAST = 4 };
     stem_manifest_logs logs = {.oldest = 0};
-    uint64_t sequence_when_named = 0;
     unsigned char *record = bytes, *record_end = bytes;
 
     for (size_t at = 0; at + HEADER <= size;) {
@@ -161,7 +159,7 @@ static stem_manifest_logs read_edits(unsigned char *bytes, size_t size)
         if (type == FULL || type == LAST) {
             const edit_logs edit = read_edit((span){.at = record, .end = record_end});
 
-            note_edit(&logs, &edit, &sequence_when_named);
+            note_edit(&logs, &edit);
         }
         at += HEADER + len;
     }

@@ -10,6 +10,8 @@
 typedef struct stem_manifest_logs {
     uint64_t oldest; /* logs with a lower number hold nothing any more; 0 when unknown */
     uint64_t least_sequence; /* what the first record of the oldest has at least */
+    /* The last one when the oldest was named; those that follow are in the logs. */
+    uint64_t named_sequence;
 } stem_manifest_logs;
 
 /* STEM_ECORRUPT, naming it, for a MANIFEST that is damaged, has lost its end, or the log that

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../error.h"
 #include "directory_names.h"
@@ -82,19 +83,24 @@ static int fail_holed(const stem_directory *dir, const char *name,
                      (unsigned long long)look->behind);
 }
 
-/* The newest log that has records, or the newest with damage. */
+/* The newest log that has records, or the newest with damage; before there is one the oldest. */
 typedef struct log_end {
     char name[LOG_NAME_ROOM];
     stem_log_look look;
 } log_end;
 
-/* Whether the records of a newer log do not follow those of the one before. */
-static bool is_gap(const log_end *before, const stem_log_look *look)
+/* Whether the records of a newer log do not follow those of the one before; or, where that is
+ * the oldest and has none, those that there were before any was written to it. */
+static bool is_gap(const log_end *before, const log_list *list, const stem_log_look *look)
 {
-    return look->first_sequence != 0 &&
-           (before->look.state != STEM_LOG_WHOLE ||
-            (before->look.first_sequence != 0 &&
-             before->look.next_sequence != look->first_sequence));
+    if (look->first_sequence == 0)
+        return false;
+    if (before->look.state != STEM_LOG_WHOLE)
+        return true;
+    return before->look.first_sequence != 0
+               ? before->look.next_sequence != look->first_sequence
+               : list->known.oldest != 0 &&
+                     look->first_sequence > list->known.named_sequence + 1;
 }
 
 static int fail_ended(const stem_directory *dir, const log_end *before, const char *name)
@@ -106,8 +112,10 @@ static int fail_ended(const stem_directory *dir, const log_end *before, const ch
         dir->path, before->name, (unsigned long long)before->look.damage, name);
 }
 
-static int check_log(const stem_directory *dir, const char *name, log_end *before)
+static int check_log(const stem_directory *dir, const log_list *list, const char *name,
+                     log_end *before)
 {
+    const bool is_oldest = strcmp(name, before->name) == 0;
     stem_log_look look;
 
     int code = stem_leveldb_look_at_log(dir, name, STEM_LOG_OF_ENTRIES,
@@ -116,7 +124,7 @@ static int check_log(const stem_directory *dir, const char *name, log_end *befor
         return code == STEM_NOTFOUND ? STEM_OK : code;
     if (look.state == STEM_LOG_HOLED)
         return fail_holed(dir, name, &look);
-    if (is_gap(before, &look))
+    if (!is_oldest && is_gap(before, list, &look))
         return fail_ended(dir, before, name);
     if (look.first_sequence != 0 || look.state != STEM_LOG_WHOLE) {
         before->look = look;
@@ -144,9 +152,10 @@ static int check_logs(const stem_directory *dir, const log_list *list)
     int code = STEM_OK;
     char name[LOG_NAME_ROOM];
 
+    name_log(list->known.oldest, before.name);
     for (size_t i = 0; i < list->n && code == STEM_OK; i++) {
         name_log(list->numbers[i], name);
-        code = check_log(dir, name, &before);
+        code = check_log(dir, list, name, &before);
         is_torn |= before.look.state == STEM_LOG_TORN;
     }
     for (size_t i = 0; i < list->n && code == STEM_OK && is_torn; i++) {

@@ -39,7 +39,7 @@
  * - LevelDB starts one thread, in the first open of a process. Whether a thread can be started
  *   is tried before, and STEM_EIO otherwise. When another takes the last one in that moment
  *   the process is aborted.
- * - A table file cut short by somebody else while it is mapped raises SIGBUS.
+ * - A table file cut short by another process while it is mapped raises SIGBUS.
  * - Damage at the very end of the newest log cannot be told from what a crash leaves
  *   there: the database opens in the state before it, without an error. All other damage
  *   is reported, with the name of the file: to logs when the database is opened, to
@@ -899,7 +899,7 @@ STEM_API int stem_clear(stem_db *db, const stem_range *range);
  * in one commit, unless that is served and was opened twice; STEM_NOTFOUND when it has
  * none. STEM_EINVAL when one place lies within the other or is the same, a snapshot of it
  * too, however each was opened; when both are of one served database in different scopes,
- * so that nobody here can tell; when only one key is given; or when a path would be too
+ * so that it cannot be told here; when only one key is given; or when a path would be too
  * long: then nothing was copied.
  * Errors: STEM_NOTFOUND, STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT,
  *     STEM_EREADONLY, STEM_EFORK, STEM_EGONE, STEM_EUNKNOWN, STEM_EACCES. */
@@ -937,7 +937,7 @@ STEM_API int stem_size(stem_db *db, stem_size_info *size);
 
 /* Compacts what lies below the handle: space of deleted and replaced values returns.
  * Others read and write meanwhile. What they write may fill a third of the write buffer for
- * every 8 MiB or so that are compacted; who writes faster waits for the rest of these, most
+ * every 8 MiB or so that are compacted; a writer that is faster waits for the rest of these, most
  * often a fraction of a second. STEM_EREADONLY through a handle that only reads; STEM_EIO when a
  * table cannot be written.
  * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_EREADONLY,
@@ -969,9 +969,9 @@ STEM_API int stem_sync(stem_db *db);
  *
  * In a child made by fork() handles go on, as those of another process; snapshots, and what
  * iterates and does not resume, answer STEM_EGONE. A child never has the files itself: when
- * nobody else is left it starts the installed `stem serve`, or answers STEM_EFORK.
+ * no other process is left it starts the installed `stem serve`, or answers STEM_EFORK.
  *
- * Whoever may open the directory may do everything: this confines nobody. With write-back its
+ * Every process that may open the directory may do everything. With write-back its
  * memory is for values that are read again; commits are not gathered. docs/sharing.md has the
  * rest. */
 
@@ -1102,8 +1102,8 @@ typedef struct stem_server_options {
 /* Listens, and serves in threads of the server's own until stem_server_close. The server
  * holds the database open by itself. STEM_EINVAL for options that cannot be, or are
  * refused without `insecure`; STEM_EIO with the cause when an address cannot be listened
- * at; STEM_ELOCKED when another process listens at a Unix socket already (one that nobody
- * listens at any more is replaced); STEM_ENOTSUP in a build without libevent. What
+ * at; STEM_ELOCKED when another process listens at a Unix socket already (one that no
+ * process listens at any more is replaced); STEM_ENOTSUP in a build without libevent. What
  * another server has can be served on, but not to Stem: its clients are told
  * STEM_ENOTSUP, and to connect to that server itself.
  * Errors: STEM_EINVAL, STEM_ENOMEM, STEM_EIO, STEM_ECORRUPT, STEM_ELOCKED,

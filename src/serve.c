@@ -109,7 +109,7 @@ int stem_server_close(stem_server *server)
     stem_db *held = server->handle;
     stem_net_server_close(server);
     code = stem_close(held);
-    if (code != STEM_OK) { /* what it could not write goes to who opens it next */
+    if (code != STEM_OK) { /* what it could not write goes to the next that opens it */
         stem_failure cause;
 
         stem_failure_save(&cause);

@@ -144,7 +144,7 @@ END_TEST
 
 START_TEST(what_is_expected_is_compared_byte_by_byte)
 {
-    /* Stored by somebody who does not write the shortest form. */
+    /* Stored by a program that does not write the shortest form. */
     put(engine, slice("a"), slice("\xD0\x05"));
     assert_reply("!CONFLICT 0", "STEM.COMMIT", "0", "-", "EQUAL", "a", "\x05", "DEL",
                  "a");

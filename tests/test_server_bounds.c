@@ -258,7 +258,7 @@ START_TEST(after_a_line_of_words_writes_are_gathered_as_before)
 }
 END_TEST
 
-/* An engine whose first two commits wait, and whose third fails, whereupon somebody else writes between
+/* An engine whose first two commits wait, and whose third fails, whereupon another client writes between
  * two reads. */
 static struct {
     const stem_engine_ops *real;

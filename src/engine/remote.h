@@ -13,20 +13,20 @@
 int stem_remote_open(const char *location, const stem_options *options,
                      stem_engine **engine);
 
-/* Asked before a call that found nobody to answer it is repeated: STEM_OK when that has a
+/* Asked before a call that found no server to answer it is repeated: STEM_OK when that has a
  * prospect, else the failure to answer with. `ask` may be NULL. */
 typedef struct stem_remote_outlook {
     int (*ask)(void *context);
     void *context;
 } stem_remote_outlook;
 
-/* The same for the owner of a shared database, who may be replaced by another at any time: by
+/* The same for the owner of a shared database, which may be replaced by another at any time: by
  * way of its socket, one attempt. `shown` is what people are told. STEM_EACCES when it is of
  * another user. */
 int stem_remote_open_shared(const char *socket, const char *shown, size_t timeout_ms,
                             stem_remote_outlook outlook, stem_engine **engine);
 
-/* For the calls from now on; nobody else uses the engine meanwhile. */
+/* For the calls from now on; no other thread uses the engine meanwhile. */
 void stem_remote_set_timeout(stem_engine *engine, size_t timeout_ms);
 
 /* Sets the settings that the owner of a shared database has in effect. */

@@ -29,12 +29,12 @@ void stem_remote_request_free(stem_remote_request *request);
 
 /* ---- Connections ------------------------------------------------------------------ */
 
-/* Who is asked, and who asks. */
+/* The server that is asked, and the user that asks. */
 typedef struct stem_remote_peer {
     stem_remote_location location;
     char *password; /* of location.user; NULL without one */
     stem_remote_tls *tls;
-    bool is_own_user; /* nobody else may answer there: STEM_EACCES */
+    bool is_own_user; /* no other user may answer there: STEM_EACCES */
 } stem_remote_peer;
 
 /* Fills it; STEM_EINVAL for what the location and the options cannot be together. */

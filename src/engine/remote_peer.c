@@ -1,5 +1,5 @@
 /*
- * Who is asked and who asks: the location of a server, and the options that go with it. The
+ * The server that is asked and the user that asks: the location of a server, and the options that go with it. The
  * password comes from the option, else the file, else the environment; it is in no text.
  */
 #include <errno.h>

@@ -60,7 +60,7 @@ void stem_remote_reader_free(stem_remote_reader *reader); /* NULL is nothing */
 
 /* Reads on with bytes that have arrived: STEM_OK when the reply is complete, STEM_NOTFOUND
  * when more must arrive, and after failures, which end the reader's use: STEM_EIO for what is
- * no reply, one behind the reply that nobody asked for, or one that is longer than any;
+ * no reply, one behind the reply that was not asked for, or one that is longer than any;
  * STEM_ENOMEM. `reply` is the same until it is complete. */
 int stem_remote_reader_feed(stem_remote_reader *reader, const char *data, size_t len,
                             stem_remote_reply *reply);

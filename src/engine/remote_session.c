@@ -441,7 +441,7 @@ static int start_once(remote_engine *engine, stem_remote_clock *clock)
 }
 
 /* A server that starts again is waited for; one that is there and breaks connections is tried a
- * few times: it may be about to end. Who opens a shared database finds its owner otherwise. */
+ * few times: it may be about to end. A shared database's owner is found otherwise. */
 int stem_remote_session_start(remote_engine *engine)
 {
     stem_remote_clock clock = stem_remote_clock_start(engine->timeout_ms);

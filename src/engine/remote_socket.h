@@ -19,7 +19,7 @@ enum stem_remote_code {
     STEM_REMOTE_NO_SESSION = -1002,
     STEM_REMOTE_BUSY = -1003,   /* the server says so: it may do later */
     STEM_REMOTE_AWAY = -1004,   /* nothing listens there, for now: broken, too */
-    STEM_REMOTE_REFUSED = -1005 /* no address, or a limit: not waited for by who opens */
+    STEM_REMOTE_REFUSED = -1005 /* no address, or a limit: not waited for when opening */
 };
 
 static inline bool stem_remote_is_broken(int code)

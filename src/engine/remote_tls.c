@@ -1,6 +1,6 @@
 /*
  * TLS over a socket, with OpenSSL; see remote_socket.h. The server's certificate must be
- * signed by who is trusted, and name the host of the location.
+ * signed by an authority that is trusted, and name the host of the location.
  *
  * OpenSSL's own socket layer raises SIGPIPE: the small one here does not.
  */

@@ -104,7 +104,7 @@ static int shared_commit(stem_engine *base, const stem_commit *commit, size_t *f
     shared_engine *engine = shared_of(base);
     stem_commit through = *commit;
 
-    /* Whoever the owner is, and whatever it would say of its sync. */
+    /* Whichever process is the owner, and whatever it would say of its sync. */
     int code =
         commit->sync ? stem_directory_check(engine->dir, &engine->newest_log) : STEM_OK;
     if (code != STEM_OK)

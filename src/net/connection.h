@@ -1,5 +1,5 @@
 /*
- * One connection: its bytes in and out, who is at the other end, and what it waits for.
+ * One connection: its bytes in and out, the user at the other end, and what it waits for.
  */
 #ifndef STEM_NET_CONNECTION_H
 #define STEM_NET_CONNECTION_H
@@ -104,13 +104,13 @@ struct stem_connection {
     stem_group *group; /* that it has a command in */
     bool is_held;      /* the request that was read waits for the group */
     bool is_ending;    /* closed when everything is sent */
-    bool is_dead;      /* closed; freed when nobody needs it any more */
+    bool is_dead;      /* closed; freed when nothing refers to it any more */
     bool is_revoked;   /* by a reload that changed its user */
 };
 
 /* Takes over an accepted socket. */
 void stem_connection_open(stem_server *server, int fd, bool has_tls, const char *peer);
-/* Ends it now, and frees it as soon as nobody needs it. */
+/* Ends it now, and frees it as soon as nothing refers to it. */
 void stem_connection_close(stem_connection *connection);
 /* Sends what may be sent, and goes on reading requests if nothing keeps it from that. Turns are
  * begun: not within a callback of libevent's. */

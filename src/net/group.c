@@ -1,9 +1,9 @@
 /*
  * Writes that arrive together, as one commit of the engine's.
  *
- * Commands run as they come in, on one execution: each is judged in turn against those before
- * it. Their replies wait behind `output_safe` of their connections until the commit is written.
- * When somebody else has written what they read, all run again; when the commit fails none has
+ * Commands run as they come in, on one execution: each sees what those before it have
+ * written. Their replies wait behind `output_safe` of their connections until the commit is written.
+ * When another client has written what they read, all run again; when the commit fails none has
  * been applied, those that would have written are answered with the cause, and the others run
  * again without them.
  */
@@ -246,8 +246,8 @@ static void answer_with_failure(member *to, size_t start, int code)
     to->wants_sync = to->has_written = false;
 }
 
-/* Runs one for itself, and commits it. With a `failure`, who has written something hears of
- * that instead. */
+/* Runs one for itself, and commits it. With a `failure`, a command that has written something
+ * is answered with that instead. */
 static void run_apart(stem_group *group, member *of, int failure)
 {
     enum { ATTEMPTS = 10000 };
@@ -266,7 +266,8 @@ static void run_apart(stem_group *group, member *of, int failure)
         answer_with_failure(of, start, code);
 }
 
-/* Nothing was applied, as far as is known: who would have written hears why. The others may have
+/* Nothing was applied, as far as is known: those that would have written are answered with the
+ * cause. The others may have
  * read what was not, and run again. */
 static void answer_failure(stem_group *group, int code)
 {

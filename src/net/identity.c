@@ -1,6 +1,6 @@
 /*
  * Who a connection is: logging in, the scope and the rights that come with it, and what is
- * dropped when it becomes somebody else or goes.
+ * dropped when it becomes another user's or goes.
  */
 #include <stdlib.h>
 #include <string.h>

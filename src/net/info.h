@@ -13,7 +13,7 @@ enum { STEM_INFO_EVERYTHING = (1 << 9) - 1 };
 unsigned stem_info_section(stem_slice word);
 
 /* Adds what the connection may see of these sections: all of the server for an administrator;
- * for others what tells nothing of anybody else. */
+ * for others what tells nothing of other users. */
 void stem_info_write(stem_connection *connection, unsigned sections, stem_buffer *out);
 
 #endif

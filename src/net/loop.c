@@ -101,7 +101,7 @@ static stem_group *take_gathered(stem_server *server)
     return group;
 }
 
-/* What those gather who go on then is for the next time, so that no client waits for all that
+/* What connections that go on then gather is for the next time, so that no client waits for all that
  * another has sent. */
 static void commit_gathered(stem_server *server)
 {

@@ -264,7 +264,7 @@ static void attach(stem_sessions *sessions, session *to, unsigned slot, void *co
     to->connections[slot] = connection;
 }
 
-/* Of those that could not be stored, as many are kept as of the others; the ones that nobody has
+/* Of those that could not be stored, as many are kept as of the others; the ones that no connection has
  * been attached to for longest end. */
 static void limit_unstored(stem_sessions *sessions)
 {

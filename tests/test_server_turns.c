@@ -391,6 +391,31 @@ START_TEST(client_that_hangs_up_in_a_stopped_request_leaves_nothing)
 }
 END_TEST
 
+/* What it has queued is its own thread's as long as that is away. */
+START_TEST(client_that_is_stopped_in_exec_is_listed_without_its_transaction)
+{
+    static const script sent = {{"MULTI", "SET text other", "GET text", "EXEC"}};
+    redisContext *other = dial_patiently(),
+                 *client = dial_patiently(); /* the last listed */
+    char answers[MOST_ANSWERS];
+
+    fill(other);
+    assert_answer("+OK", client, "CLIENT SETNAME stopped");
+    stop_at(1);
+    send_script(client, &sent);
+    ck_assert(await_stop(client));
+    const char *list = ask(other, "CLIENT LIST");
+    const char *line = strstr(list, "name=stopped");
+    ck_assert_ptr_nonnull(line);
+    ck_assert_ptr_nonnull(strstr(line, " flags=N "));
+    ck_assert_ptr_nonnull(strstr(line, " multi=-1 "));
+    let_go();
+    read_answers(client, &sent, answers);
+    redisFree(client);
+    redisFree(other);
+}
+END_TEST
+
 /* ---- Many at once ----------------------------------------------------------------- */
 
 static void await_stopped(unsigned n)
@@ -685,6 +710,8 @@ int main(void)
                         N_REQUESTS * N_FORMS);
     tcase_add_loop_test(stops, client_that_hangs_up_in_a_stopped_request_leaves_nothing,
                         0, N_REQUESTS * N_FORMS);
+    tcase_add_test(stops,
+                   client_that_is_stopped_in_exec_is_listed_without_its_transaction);
     tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
     tcase_add_test(stops, many_slow_requests_are_each_answered);
     tcase_add_test(stops, server_that_ends_answers_what_has_stopped);

@@ -155,10 +155,18 @@ static void add_address(stem_buffer *out, const char *label, int fd, name_fn *na
                       label, text, (unsigned)ntohs(address.v4.sin_port));
 }
 
+/* What it has queued and watched; as of none while another thread may change that. */
+static const stem_transaction *transaction_of(const stem_connection *of)
+{
+    static const stem_transaction none;
+
+    return stem_connection_is_elsewhere(of) ? &none : &of->transaction;
+}
+
 /* Letters for its states, as Redis has them: N for none of the others. */
 static const char *flags_of(const stem_connection *of)
 {
-    if (of->transaction.is_open)
+    if (transaction_of(of)->is_open)
         return of->is_ending ? "xc" : "x";
     return of->is_ending ? "c" : "N";
 }
@@ -172,9 +180,8 @@ static const char *text_or_empty(const char *text)
 static void add_client(stem_buffer *out, const stem_connection *of)
 {
     const uint64_t now = of->server->now_ms;
-    const stem_buffer *output = &of->output.bytes;
-    const stem_transaction *transaction = &of->transaction;
-    const size_t waiting = output->len - of->output_sent;
+    const stem_transaction *transaction = transaction_of(of);
+    const size_t waiting = stem_connection_is_elsewhere(of) ? 0 : stem_output_waiting(of);
     char command[STEM_COMMAND_NAME_MAX + 1] = "NULL";
 
     if (of->last_command)
@@ -192,8 +199,8 @@ static void add_client(stem_buffer *out, const stem_connection *of)
         (now - of->since_ms) / 1000, (now - of->active_ms) / 1000, flags_of(of),
         transaction->is_open ? (long long)transaction->n_queued : -1LL,
         of->input_len - of->input_used, of->input_capacity - of->input_len,
-        transaction->queued_bytes, output->capacity, output->capacity, waiting,
-        sizeof *of + of->input_capacity + output->capacity + transaction->queued_bytes +
+        transaction->queued_bytes, of->output_counted, of->output_counted, waiting,
+        sizeof *of + of->input_capacity + of->output_counted + transaction->queued_bytes +
             transaction->watched_bytes,
         of->is_blocked ? "rw" : "r");
     add_word(out, "cmd", command);

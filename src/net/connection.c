@@ -380,9 +380,7 @@ static bool is_settled(const stem_connection *connection)
                                                : !connection->is_unread;
 }
 
-/* Whether it is with another thread, or in a group that is not to be touched. They have it settled
- * when that is over. */
-static bool is_elsewhere(const stem_connection *connection)
+bool stem_connection_is_elsewhere(const stem_connection *connection)
 {
     return connection->is_away || is_committing(connection);
 }
@@ -404,7 +402,7 @@ static bool go_on(stem_connection *connection)
 
 void stem_connection_settle(stem_connection *connection)
 {
-    if (!connection->is_dead && is_elsewhere(connection)) {
+    if (!connection->is_dead && stem_connection_is_elsewhere(connection)) {
         stem_output_pause(connection);
         return;
     }
@@ -422,7 +420,7 @@ void stem_connection_settle(stem_connection *connection)
 void stem_connection_advance(stem_connection *connection)
 {
     leave_ready(connection);
-    if (!connection->is_dead && !is_elsewhere(connection)) {
+    if (!connection->is_dead && !stem_connection_is_elsewhere(connection)) {
         if (!connection->group)
             connection->waits_for_group = false;
         stem_output_tidy(connection);

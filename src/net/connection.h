@@ -122,6 +122,9 @@ void stem_connection_settle(stem_connection *connection);
 void stem_connection_make_ready(stem_connection *connection);
 /* The request that was read waits for a turn. */
 void stem_connection_starve(stem_connection *connection);
+/* Whether it is with another thread, or in a group that is not to be touched: what a command
+ * touches may not be looked at. That has it settled when it is over. */
+bool stem_connection_is_elsewhere(const stem_connection *connection);
 /* Those that have waited may go on. */
 void stem_connections_resume(stem_server *server);
 /* What is sent so far is the last of it. */

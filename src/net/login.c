@@ -4,6 +4,7 @@
  */
 #include "login.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -162,6 +163,7 @@ static waiting *next_login(stem_login *pool)
     if (!peer)
         return NULL;
     waiting *login = peer->queue;
+    assert(login); /* a peer has turns while it has a queue */
     leave_queue(pool, login);
     if (peer->queue) {
         DL_DELETE(pool->turns, peer);

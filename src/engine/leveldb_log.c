@@ -37,6 +37,7 @@ enum { FULL = 1, FIRST = 2, MIDDLE = 3, LAST = 4 };
 
 /* Sums of the block at hand, for the checksum of any span in it. */
 typedef struct spans {
+    bool is_summed;             /* not before a span of the block is asked for */
     uint32_t before[BLOCK + 1]; /* running checksums, from 0, of the bytes before each */
     uint32_t zeros[BLOCK + 1];  /* what so many zero bytes multiply a checksum by */
 } spans;
@@ -208,10 +209,11 @@ static void make_zeros(reading *in)
             stem_crc32c_add_byte(&in->table, in->spans->zeros[n], 0);
 }
 
-static void sum_block(reading *in)
+static void sum_block(const reading *in)
 {
     uint32_t *before = in->spans->before;
 
+    in->spans->is_summed = true;
     before[0] = 0;
     for (size_t i = 0; i < in->block_len; i++)
         before[i + 1] = stem_crc32c_add_byte(&in->table, before[i], in->block[i]);
@@ -222,6 +224,9 @@ static bool is_sum_right(const reading *in, const fragment *found)
 {
     const size_t start = found->at + HEADER - 1, len = found->len + 1;
     const uint32_t *before = in->spans->before;
+
+    if (!in->spans->is_summed)
+        sum_block(in);
     const uint32_t crc =
         stem_crc32c_multiply(STEM_CRC32C_START ^ before[start], in->spans->zeros[len]) ^
         before[start + len];
@@ -293,7 +298,6 @@ static void search_behind(reading *in, const fragment *damaged)
 {
     const bool is_torn = may_be_torn(in, damaged);
 
-    sum_block(in);
     if (is_whole_to_the_end(in, damaged->at)) {
         note_hole(in, damaged->at);
         return;
@@ -311,7 +315,6 @@ static void search_behind(reading *in, const fragment *damaged)
 /* Looks for a fragment anywhere in a block behind the damaged one's. */
 static void search_block(reading *in)
 {
-    sum_block(in);
     for (size_t at = 0; at + HEADER <= in->block_len; at++) {
         const fragment found = fragment_at(in, at);
 
@@ -361,6 +364,7 @@ static int look_at_block(reading *in)
     const int code = in->spans ? STEM_OK : make_spans(in);
     if (code != STEM_OK)
         return code;
+    in->spans->is_summed = false;
     if (is_behind) {
         search_block(in);
     } else {

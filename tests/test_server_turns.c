@@ -123,10 +123,32 @@ static int commit(stem_engine *engine, const stem_commit *commit, size_t *failed
     return whole->commit(engine, commit, failed);
 }
 
+enum { KEYS_REPLACED = 100 };
+static atomic_bool replaces; /* b0 to b99 by a, before the next walk from the end */
+
+static void replace_keys(stem_engine *engine)
+{
+    static char names[KEYS_REPLACED][8];
+    stem_write writes[KEYS_REPLACED + 1] = {
+        {.key = {"a", 1}, .value = {"\x01", 1}},
+    };
+    const stem_commit commit = {.writes = writes, .n_writes = KEYS_REPLACED + 1};
+    size_t failed;
+
+    for (int i = 0; i < KEYS_REPLACED; i++) {
+        const int len = snprintf(names[i], sizeof names[i], "b%d", i);
+
+        writes[i + 1] = (stem_write){.key = {names[i], (size_t)len}, .is_delete = true};
+    }
+    ck_assert_int_eq(whole->commit(engine, &commit, &failed), STEM_OK);
+}
+
 static int iter_open(stem_engine *engine, const stem_engine_snapshot *snapshot,
                      const stem_engine_range *range, bool reverse,
                      stem_engine_iter **iter)
 {
+    if (reverse && atomic_exchange(&replaces, false))
+        replace_keys(engine);
     come_by();
     return whole->iter_open(engine, snapshot, range, reverse, iter);
 }
@@ -413,6 +435,26 @@ START_TEST(client_that_is_stopped_in_exec_is_listed_without_its_transaction)
     read_answers(client, &sent, answers);
     redisFree(client);
     redisFree(other);
+}
+END_TEST
+
+/* RANDOMKEY looks from both ends, and each end sees what there was when it was opened. That has a
+ * millisecond, so it is tried more than once. */
+START_TEST(random_key_among_keys_that_are_replaced_meanwhile_is_one_of_them)
+{
+    enum { ATTEMPTS = 20 };
+    redisContext *client = dial_patiently();
+
+    for (int tries = 0; tries < ATTEMPTS; tries++) {
+        assert_answer("+OK", client, "FLUSHDB");
+        for (int i = 0; i < KEYS_REPLACED; i++)
+            assert_answer("+OK", client, "SET b%d x", i);
+        replaces = true;
+        const char *key = ask(client, "RANDOMKEY");
+        ck_assert_msg(key[1] == 'a' || key[1] == 'b', "RANDOMKEY: %s", key);
+        ck_assert(!replaces);
+    }
+    redisFree(client);
 }
 END_TEST
 
@@ -712,6 +754,8 @@ int main(void)
                         0, N_REQUESTS * N_FORMS);
     tcase_add_test(stops,
                    client_that_is_stopped_in_exec_is_listed_without_its_transaction);
+    tcase_add_test(stops,
+                   random_key_among_keys_that_are_replaced_meanwhile_is_one_of_them);
     tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
     tcase_add_test(stops, many_slow_requests_are_each_answered);
     tcase_add_test(stops, server_that_ends_answers_what_has_stopped);

@@ -3,6 +3,7 @@
  */
 #include "keyspace.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "../clock.h"
@@ -31,6 +32,7 @@ static int make_dice(dice *made)
 /* From 0 on and below n. */
 static uint64_t roll(dice *with, uint64_t n)
 {
+    assert(n > 0);
     with->state ^= with->state << 13;
     with->state ^= with->state >> 7;
     with->state ^= with->state << 17;
@@ -126,7 +128,9 @@ static int lower_high(search *of, size_t len)
     return code == STEM_OK ? copy(&of->high, key) : code;
 }
 
-/* Chooses the first byte in which those in question differ; `*is_done` when one is left. */
+/* Chooses the first byte in which those in question differ; `*is_done` when one is left, or none:
+ * what is written between the openings of the two iterators is seen by one of them alone, and
+ * then the least key of the one may lie behind the greatest of the other. */
 static int choose_byte(search *of, bool *is_done)
 {
     const size_t len = common_len(slice_of(&of->low), slice_of(&of->high));
@@ -137,6 +141,9 @@ static int choose_byte(search *of, bool *is_done)
         return STEM_OK;
     const int most = (unsigned char)of->high.data[len];
     const int least = len == of->low.len ? -1 : (unsigned char)of->low.data[len];
+    *is_done = most < least;
+    if (*is_done)
+        return STEM_OK;
     const int byte = least + (int)roll(&of->with, (uint64_t)(most - least) + 1);
     *is_done = byte < 0; /* the least, which is shorter */
     if (*is_done)

@@ -213,6 +213,9 @@ START_TEST(config_is_for_administrators_and_has_no_secrets)
     ck_assert(!has(text, "argon2") && !has(text, "/") && !has(text, "users"));
     assert_answer("[\"databases\" \"1\" \"maxclients\" \"10000\"]", ada,
                   "CONFIG GET MAXCLIENTS data* maxc*");
+    assert_answer("[\"stem-max-output-bytes\" \"268435456\" "
+                  "\"stem-max-total-output-bytes\" \"1073741824\"]",
+                  ada, "CONFIG GET stem-max-*output-bytes");
     redisFree(web);
     redisFree(ada);
 }

@@ -79,11 +79,13 @@ static size_t list_parameters(const stem_server *server,
         {"stem-max-output-bytes", NULL, options->max_output_bytes},
         {"stem-max-sessions", NULL, options->max_sessions},
         {"stem-max-snapshots", NULL, options->max_snapshots},
+        {"stem-max-total-output-bytes", NULL, options->max_total_output_bytes},
         {"stem-snapshot-seconds", NULL, options->snapshot_seconds},
         {"timeout", NULL, options->idle_seconds},
     };
     const size_t n = sizeof all / sizeof *all;
 
+    _Static_assert(sizeof all / sizeof *all <= MOST_PARAMETERS, "room for all");
     memcpy(parameters, all, sizeof all);
     return n;
 }

@@ -468,8 +468,9 @@ static void on_writable(evutil_socket_t fd, short what, void *argument)
     (void)fd;
     (void)what;
     /* TLS may have to write before it can read. */
-    const bool is_for_reading =
-        connection->tls_wants_write && stem_output_waiting(connection) == 0;
+    const bool is_for_reading = connection->tls_wants_write &&
+                                !stem_connection_is_elsewhere(connection) &&
+                                stem_output_waiting(connection) == 0;
     if (is_for_reading && !can_read(connection))
         stem_output_pause(connection); /* what keeps it from that has it advanced */
     else if (!is_for_reading || read_input(connection))

@@ -323,7 +323,7 @@ static int serve_while_used(stem_db *db, const sigset_t *signals)
         const int code = stem_stats(db, &stats);
         if (code != STEM_OK)
             return complain_code(code);
-        if (!stats.is_owner) /* another is, and needs nobody */
+        if (!stats.is_owner) /* another process is */
             return DONE;
         if (stats.clients > 0)
             unused = 0;
@@ -345,8 +345,8 @@ static int share(stem_db *db, const wanted *what, const sigset_t *signals)
     return DONE;
 }
 
-/* Descriptors that whoever started this had open are kept open for nobody: pipes whose end is
- * waited for, locks. */
+/* Closes descriptors of the process that started this one, which would keep them open: pipes
+ * whose end is waited for, locks. */
 static void close_inherited(void)
 {
     DIR *listing = opendir("/proc/self/fd");
@@ -362,7 +362,7 @@ static void close_inherited(void)
         closedir(listing);
 }
 
-/* Goes on as nobody's child. What was started ends when this is at work, or has failed to be;
+/* Goes on in a session of its own. What was started ends when this is at work, or has failed to be;
  * returns what tells it so. */
 static int detach(void)
 {
@@ -384,7 +384,7 @@ static int detach(void)
     return ends[1];
 }
 
-/* Whoever waits for what this has to say waits for its end. */
+/* A process that reads what this one prints waits for the end of that. */
 static void tell_detached(int to)
 {
     const int null = open("/dev/null", O_RDWR);

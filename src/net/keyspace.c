@@ -334,7 +334,9 @@ int stem_keyspace_count(stem_connection *connection, uint64_t *n)
     if (code == STEM_OK)
         code = copy(&kept->scope, scope);
     kept->is_known = code == STEM_OK && !is_exact;
+    if (!kept->is_known)
+        return code;
     kept->at_ms = server->now_ms;
     kept->n = *n;
-    return code;
+    return STEM_OK;
 }

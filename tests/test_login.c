@@ -256,10 +256,14 @@ START_TEST(what_came_before_a_failure_is_refused_when_its_turn_comes)
     ck_assert_int_eq(try(&failed, "a", "ada", "wrong"), STEM_LOGIN_WAITS);
     ck_assert_int_eq(try(&next, "a", "ada", "secret"), STEM_LOGIN_WAITS);
     ck_assert_int_eq(try(&other, "b", "ada", "secret"), STEM_LOGIN_WAITS);
+    const uint64_t before = stem_clock();
     sem_post(&gate);
 
     ck_assert_int_eq(outcome_of(&failed), STEM_LOGIN_REFUSED);
-    ck_assert_int_eq(outcome_of(&next), STEM_LOGIN_TOO_MANY);
+    const enum stem_login_outcome outcome = outcome_of(&next);
+    /* A failure counts for a second, and under a sanitizer a check may take that long. */
+    if (stem_clock() - before < STEM_SECOND)
+        ck_assert_int_eq(outcome, STEM_LOGIN_TOO_MANY);
     ck_assert_int_eq(outcome_of(&other), STEM_LOGIN_GRANTED);
 }
 END_TEST

@@ -264,7 +264,7 @@ static struct {
     bool is_open, is_failed;
     step queued[N_REQUESTS];
     size_t n_queued;
-    enum { REPLY_ON, REPLY_OFF, REPLY_SKIP } mode;
+    enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP } mode;
 } model;
 
 static void expect(stem_buffer *out, const char *format, ...)
@@ -505,7 +505,7 @@ static bool add_reply_mode(stem_buffer *requests, stem_buffer *expected)
     if (drawn == REPLY_ON)
         expect(expected, "+OK\r\n");
     if (drawn != REPLY_SKIP || model.mode != REPLY_OFF)
-        model.mode = (int)drawn;
+        model.mode = (enum reply_mode)drawn;
     return true;
 }
 

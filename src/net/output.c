@@ -16,6 +16,7 @@ enum {
     OUTPUT_ENOUGH = 1 << 20, /* waiting: no more requests are served */
     OUTPUT_KEPT = 64 << 10, /* of a buffer; also what one may have whatever others hold */
     BYTES_AT_ONCE = 1 << 20, /* sent, before others go on */
+    MOVED_AT_ONCE = 4 << 20, /* within a buffer: about a millisecond */
     FEW_CONNECTIONS = 256,
     STALLED_MS = 60000,
     SLOW_MS = 5000 /* for OUTPUT_KEPT bytes, where memory is short */
@@ -141,7 +142,8 @@ static void empty(stem_connection *connection)
     }
 }
 
-/* Moves what waits to the start, and gives back what is behind it. */
+/* Moves what waits to the start, and gives back what is behind it. So that no byte is moved more
+ * often than once for one that is sent, at least as many have been sent. */
 static void compact(stem_connection *connection)
 {
     stem_buffer *bytes = &connection->output.bytes;
@@ -166,9 +168,9 @@ void stem_output_tidy(stem_connection *connection)
         return;
     if (waiting == 0)
         empty(connection);
-    else if (connection->output_sent > OUTPUT_KEPT && connection->output_sent >= waiting)
-        compact(
-            connection); /* no byte is moved more often than once for one that is sent */
+    else if (connection->output_sent > OUTPUT_KEPT &&
+             connection->output_sent >= waiting && waiting <= MOVED_AT_ONCE)
+        compact(connection);
     stem_output_count(connection);
 }
 

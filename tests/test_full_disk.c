@@ -424,7 +424,7 @@ static void use_room_again(void *argument)
             must_ok(stem_open(&db, book->path, &book->options));
         must_ok(stem_put(db, "z", (int)room));
     }
-    must(worked >= 4);
+    must(worked >= 2); /* by how much the last flush has left room for */
     must_ok(stem_close(db));
 }
 

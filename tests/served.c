@@ -108,3 +108,11 @@ const char *next_answer(redisContext *client)
 
     return text_of(redisGetReply(client, &reply) == REDIS_OK ? reply : NULL);
 }
+
+redisContext *dial_as(const char *name)
+{
+    redisContext *client = dial();
+
+    assert_answer("+OK", client, "AUTH %s secret", name);
+    return client;
+}

@@ -27,4 +27,7 @@ const char *next_answer(redisContext *client);
 
 #define assert_answer(expected, ...) ck_assert_str_eq(ask(__VA_ARGS__), (expected))
 
+/* A connection of this user's, whose password is "secret" (users.h). */
+redisContext *dial_as(const char *name);
+
 #endif

@@ -42,14 +42,6 @@ static void close_served(void)
     assert_ok(stem_close(db));
 }
 
-static redisContext *dial_as(const char *name)
-{
-    redisContext *client = dial();
-
-    assert_answer("+OK", client, "AUTH %s secret", name);
-    return client;
-}
-
 static bool has(const char *text, const char *part)
 {
     return strstr(text, part) != NULL;

@@ -1,5 +1,6 @@
 /*
- * Many logins of a served database at once: all get in, in turns, and who fails holds nobody up.
+ * Many logins of a served database at once: all get in, in turns, and logins that fail delay no
+ * others.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -5,6 +5,8 @@
  * the second, and so on until the command makes no more. So nothing here depends on how long
  * anything takes; but for the last case, which is about work outside of the engine.
  */
+#include "config.h"
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,11 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "db.h"
 #include "place.h"
+#include "process.h"
 #include "served.h"
+#include "users.h"
+
+#ifdef HAVE_SODIUM
+enum { HAS_USERS = 1 };
+#else
+enum { HAS_USERS = 0 };
+#endif
 
 static stem_db *db;
 static stem_server *server;
@@ -76,7 +87,7 @@ static unsigned stopped(void)
     return n;
 }
 
-static void let_go(void)
+static void let_calls_go(void)
 {
     pthread_mutex_lock(&lock);
     calls_left = n_stopped = 0;
@@ -206,7 +217,7 @@ static void open_served(void)
 
 static void close_served(void)
 {
-    let_go();
+    let_calls_go();
     assert_ok(stem_server_close(server));
     assert_ok(stem_close(db));
 }
@@ -345,6 +356,14 @@ static bool is_answered(redisContext *client)
     return false;
 }
 
+/* Whether its connection is closed by the server. */
+static bool is_gone(redisContext *client)
+{
+    char byte;
+
+    return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Whether the engine has stopped (true), or the client has its answers. */
 static bool await_stop(redisContext *client)
 {
@@ -376,7 +395,7 @@ START_TEST(request_stopped_anywhere_lets_others_go_on)
         send_script(client, &sent);
         is_stopped = await_stop(client);
         assert_answer("+PONG", other, "PING");
-        let_go();
+        let_calls_go();
         read_answers(client, &sent, answers);
         if (!(of->flags & ANSWER_VARIES))
             ck_assert_str_eq(answers, expected);
@@ -387,6 +406,18 @@ START_TEST(request_stopped_anywhere_lets_others_go_on)
     redisFree(other);
 }
 END_TEST
+
+/* Once the threads that serve clients which have gone are back. */
+static void await_no_snapshots(redisContext *client)
+{
+    enum { PATIENCE_MS = 10000 };
+    int waited = 0;
+
+    while (!strstr(ask(client, "INFO clients"), "snapshots:0")) {
+        ck_assert_int_lt(waited++, PATIENCE_MS);
+        poll(NULL, 0, 1);
+    }
+}
 
 START_TEST(client_that_hangs_up_in_a_stopped_request_leaves_nothing)
 {
@@ -406,10 +437,59 @@ START_TEST(client_that_hangs_up_in_a_stopped_request_leaves_nothing)
         is_stopped = await_stop(client);
         redisFree(client);
         assert_answer("+PONG", other, "PING");
-        let_go();
+        let_calls_go();
         ck_assert_str_ne(ask(other, "DBSIZE"), "gone");
     }
+    await_no_snapshots(other);
     redisFree(other);
+}
+END_TEST
+
+static void *reload(void *argument)
+{
+    (void)argument;
+    assert_ok(stem_server_reload(server));
+    return NULL;
+}
+
+static void write_users(const char *path, const char *text)
+{
+    write_file(path, text);
+    ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+/* The reload closes its connection while its thread is away, and waits for that. */
+START_TEST(client_whose_user_is_removed_in_a_stopped_request_leaves_nothing)
+{
+    static const char both[] = "ada " HASH_OF_SECRET " * all\n"
+                               "web " HASH_OF_SECRET " * all\n",
+                      one[] = "ada " HASH_OF_SECRET " * all\n";
+    static const char *const closed[] = {"STEM.SNAPSHOT", "GET text", "SET text x",
+                                         "WATCH text", "KEYS *"};
+    const char *path = path_in(temp_dir(), "users");
+    const script sent = {{closed[_i]}};
+
+    if (!HAS_USERS)
+        return;
+    assert_ok(stem_server_close(server));
+    write_users(path, both);
+    server = serve(db, STEM_SERVER_OPTIONS(.users = path));
+    redisContext *ada = dial_as("ada"), *web = dial_as("web");
+    pthread_t reloading;
+
+    fill(ada);
+    stop_at(1);
+    send_script(web, &sent);
+    ck_assert(await_stop(web));
+    write_users(path, one);
+    pthread_create(&reloading, NULL, reload, NULL);
+    while (!is_gone(web))
+        assert_answer("+PONG", ada, "PING");
+    let_calls_go();
+    pthread_join(reloading, NULL);
+    await_no_snapshots(ada);
+    redisFree(ada);
+    redisFree(web);
 }
 END_TEST
 
@@ -431,7 +511,7 @@ START_TEST(client_that_is_stopped_in_exec_is_listed_without_its_transaction)
     ck_assert_ptr_nonnull(line);
     ck_assert_ptr_nonnull(strstr(line, " flags=N "));
     ck_assert_ptr_nonnull(strstr(line, " multi=-1 "));
-    let_go();
+    let_calls_go();
     read_answers(client, &sent, answers);
     redisFree(client);
     redisFree(other);
@@ -485,7 +565,7 @@ START_TEST(more_requests_than_threads_wait_and_others_go_on)
     await_stopped(AWAY - 1); /* writes may be together in one of them */
     for (int i = 0; i < 100; i++)
         assert_answer("+PONG", other, "PING");
-    let_go();
+    let_calls_go();
     for (int i = 0; i < CLIENTS; i++) {
         read_answers(clients[i], &each[i % 4], answers);
         ck_assert_msg(*answers != '-' && *answers != 'g', "%s answered %s", sent[i % 4],
@@ -579,7 +659,7 @@ START_TEST(server_that_ends_answers_what_has_stopped)
     ck_assert(await_stop(client));
     pthread_create(&closing, NULL, close_server, NULL);
     nanosleep(&moment, NULL);
-    let_go();
+    let_calls_go();
     ck_assert_str_eq(next_answer(client), "\"hello\"");
     ck_assert_str_eq(next_answer(client), "\"" THE_END "\"");
     pthread_join(closing, NULL);
@@ -757,6 +837,8 @@ int main(void)
     tcase_add_test(stops,
                    random_key_among_keys_that_are_replaced_meanwhile_is_one_of_them);
     tcase_add_test(stops, more_requests_than_threads_wait_and_others_go_on);
+    tcase_add_loop_test(
+        stops, client_whose_user_is_removed_in_a_stopped_request_leaves_nothing, 0, 5);
     tcase_add_test(stops, many_slow_requests_are_each_answered);
     tcase_add_test(stops, server_that_ends_answers_what_has_stopped);
     tcase_add_loop_test(stops, what_is_told_of_a_value_is_right_and_does_not_read_it, 0,

@@ -43,14 +43,6 @@ static void close_served(void)
     assert_ok(stem_close(db));
 }
 
-static redisContext *dial_as(const char *name)
-{
-    redisContext *client = dial();
-
-    assert_answer("+OK", client, "AUTH %s secret", name);
-    return client;
-}
-
 /* ---- Logging in ------------------------------------------------------------------- */
 
 START_TEST(nothing_is_served_before_the_login)

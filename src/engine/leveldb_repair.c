@@ -159,11 +159,10 @@ static bool can_open(leveldb_engine *engine)
 static bool is_worth_trying(const leveldb_engine *engine, uint64_t room)
 {
     enum { MORE_ROOM = 64 << 10 };
-    static const uint64_t second = UINT64_C(1000000000);
 
     return engine->failed_trial_ns == 0 ||
            room >= engine->failed_trial_room + MORE_ROOM ||
-           stem_clock() >= engine->failed_trial_ns + second;
+           stem_clock() >= engine->failed_trial_ns + STEM_SECOND;
 }
 
 /* STEM_OK when LevelDB can be written to again, or closed and opened. Where there is not the

@@ -48,7 +48,7 @@ void stem_writeback_after_fork(void)
  * The engines stay open: other threads may be at work on them. */
 __attribute__((destructor)) static void write_at_end(void)
 {
-    const uint64_t deadline = stem_clock() + END_SECONDS * UINT64_C(1000000000);
+    const uint64_t deadline = stem_clock() + END_SECONDS * STEM_SECOND;
     struct timespec until;
 
     if (atomic_load(&list_owner) != getpid())

@@ -166,19 +166,23 @@ int stem_connection_narrow(stem_connection *connection, const stem_slice *scope)
     return code;
 }
 
+/* Those of a session stay with it. */
+static void drop_snapshots(stem_connection *connection)
+{
+    if (connection->is_authenticated && !connection->has_session)
+        stem_snapshots_drop_all(connection->server->snapshots, connection->caller.holder);
+}
+
 void stem_connection_leave(stem_connection *connection)
 {
-    stem_server *server = connection->server;
-
     if (!connection->is_authenticated)
         return;
     if (!connection->is_away && !connection->group)
         stem_connection_forget_transaction(connection);
+    drop_snapshots(connection);
     if (connection->has_session)
-        stem_sessions_leave(server->sessions, &connection->session, connection->slot,
-                            connection);
-    else
-        stem_snapshots_drop_all(server->snapshots, connection->caller.holder);
+        stem_sessions_leave(connection->server->sessions, &connection->session,
+                            connection->slot, connection);
     /* What is under way for one that closes still looks at who it was. */
     if (connection->is_away || connection->group || connection->task)
         return;
@@ -188,6 +192,7 @@ void stem_connection_leave(stem_connection *connection)
 
 void stem_connection_forget(stem_connection *connection)
 {
+    drop_snapshots(connection); /* what was under way as it closed may have opened one */
     stem_connection_forget_transaction(connection);
     free(connection->scope);
     free(connection->name);
